@@ -1,0 +1,7 @@
+//! Whom a node believes, and how much. Pure: time comes in, nothing is global.
+//!
+//! A node believes nobody until it hears from others, and there is no way to hear from others yet: this
+//! crate holds the identity that beliefs will be about, and no rule of its own.
+#![warn(missing_docs)]
+
+pub use lymph_protocol::NodeId;
