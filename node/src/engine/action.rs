@@ -1,0 +1,57 @@
+//! Everything that a node can do to the world.
+
+use std::sync::Arc;
+
+use super::alerts::Alert;
+use super::decision::{Decision, Kind};
+use super::record::{Record, RecordKey};
+use super::target::Target;
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Enforce this, in place of whatever is enforced of the same kind about the same target.
+    Ban(Decision),
+    /// Stop enforcing it.
+    Unban {
+        /// About whom.
+        target: Target,
+        /// What.
+        kind: Kind,
+        /// Why it ends.
+        why: Lifted,
+    },
+    /// Keep this record, in place of the one with the same key.
+    Save(Record),
+    /// Drop this record.
+    Remove(RecordKey),
+    /// Tell the operator.
+    Notice(Notice),
+}
+
+/// Why something is no longer enforced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifted {
+    /// Its time is over.
+    Ended,
+    /// The operator lifted it.
+    ByOperator,
+    /// Its target is protected, as it turned out later.
+    Protected,
+    /// The table was full.
+    NoRoom,
+}
+
+/// Something worth telling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A scenario ran over.
+    Detected(Arc<Alert>),
+    /// A decision had to give way for another: the table is full.
+    GaveWay(Decision),
+    /// The clock was set, and so many decisions were moved along with it.
+    ClockFollowed {
+        /// How many.
+        decisions: usize,
+    },
+}

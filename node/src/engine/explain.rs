@@ -1,0 +1,69 @@
+//! Why an address is where it is: everything that the engine knows about it, in one read-only view.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lymph_protocol::Timestamp;
+
+use super::Engine;
+use super::alerts::Alert;
+use super::decision::Decision;
+use super::ladder::Rung;
+use super::protected::Shield;
+use super::target::Target;
+
+/// How many detections an explanation shows, the newest.
+pub const ALERTS_SHOWN: usize = 20;
+
+/// Everything about one target.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// About whom.
+    pub target: Target,
+    /// The protected network that it falls into: nothing is ever decided about it.
+    pub shield: Option<Shield>,
+    /// Decisions that it falls under, the narrowest first.
+    pub decisions: Vec<Decision>,
+    /// Where it stands on the ladder.
+    pub rung: Option<Rung>,
+    /// How long the next ban would last if it came now.
+    pub next_ban: Duration,
+    /// Its newest detections, newest first.
+    pub alerts: Vec<Arc<Alert>>,
+    /// How many detections of it are remembered.
+    pub alerts_count: usize,
+}
+
+impl Engine {
+    /// Why `target` is where it is.
+    #[must_use]
+    pub fn explain(&self, target: Target, now: Timestamp) -> Explanation {
+        let decisions = match target {
+            Target::Subject(subject) => self.decisions().covering(subject.network_address()),
+            Target::Range(_) => self.decisions().about(target).collect(),
+        };
+        let mut alerts: Vec<_> = self
+            .alerts()
+            .iter()
+            .rev()
+            .filter(|alert| alert.target == Some(target))
+            .collect();
+        let alerts_count = alerts.len();
+        alerts.truncate(ALERTS_SHOWN);
+        let terms = &self.settings.policy.terms;
+        let rung = self.ladder.get(target);
+        Explanation {
+            target,
+            shield: self.protected.shield_of(target),
+            decisions: decisions
+                .into_iter()
+                .filter(|decision| decision.until > now)
+                .cloned()
+                .collect(),
+            next_ban: terms.length(terms.first, Rung::after(rung, now, terms).step),
+            rung: rung.filter(|rung| now.since(rung.last_seen) <= terms.forget_after),
+            alerts: alerts.into_iter().cloned().collect(),
+            alerts_count,
+        }
+    }
+}
