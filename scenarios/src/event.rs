@@ -31,6 +31,20 @@ pub enum Namespace {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(u16);
 
+impl Slot {
+    /// The slot as a number, for packing.
+    #[must_use]
+    pub(crate) fn number(self) -> u16 {
+        self.0
+    }
+
+    /// The slot with that number; only for numbers that came from [`Slot::number`].
+    #[must_use]
+    pub(crate) fn from_number(number: u16) -> Slot {
+        Slot(number)
+    }
+}
+
 /// Every key that the loaded rules name, numbered.
 #[derive(Clone, Debug, Default)]
 pub struct Keys {
@@ -100,6 +114,12 @@ impl Span {
 
     fn is_set(self) -> bool {
         self != Span::UNSET
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.start == self.end
     }
 }
 
@@ -267,6 +287,14 @@ impl Event {
         let mut all: Vec<_> = named.chain(unnamed.map(|((_, name), span)| (&**name, self.text(*span)))).collect();
         all.sort_unstable_by_key(|(name, _)| *name);
         all
+    }
+
+    /// The named fields of a map that are set, in the order they were first set.
+    pub(crate) fn set_slots(&self, namespace: Namespace) -> impl Iterator<Item = (Slot, &[u8])> {
+        self.touched
+            .iter()
+            .filter(move |slot| self.keys.name(**slot).0 == namespace)
+            .map(|slot| (*slot, self.field(*slot)))
     }
 
     /// The bytes of a span of this event.

@@ -1,0 +1,396 @@
+//! The detector: lines in, detections out. Everything that has state is here: buckets, attempts, stashes.
+//!
+//! **Which clock.** A line of a log that is followed happens when it is read, unless it says that it is more than
+//! ten seconds old (it was written while nobody read): then its own time counts, and buckets fill as they would
+//! have. In a replay the log's own time always counts; a line without one is parsed but not poured.
+//!
+//! **Who did it.** `Meta.source_ip`, if it is an address; an event without one is not poured into scenarios about
+//! addresses. IPv6 is grouped by its /64. If the address is a trusted proxy of the line's source, the client is
+//! the last address in `Meta.forwarded_for` that is no such proxy; if there is none, nobody is blamed.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lymph_protocol::{Subject, Timestamp};
+
+use crate::attempt::Attempts;
+use crate::bucket::{Buckets, Drop};
+use crate::event::{Event, Kind, Namespace, parse_address};
+use crate::expr::Env;
+use crate::kept::Kept;
+use crate::line::{LINE_BYTES_MAX, Line};
+use crate::overflow::{Overflow, Scope};
+use crate::parser::Scratch;
+use crate::rules::Rules;
+use crate::snapshot::{self, DetectorSnapshot};
+use crate::stash::Stash;
+
+/// A line that is older than this when it is read happened when it says; a younger one happened now.
+pub const LATE: Duration = Duration::from_secs(10);
+/// How often one line may count (`Meta.repeated`): syslog's "message repeated 3000 times" is not believed.
+pub const REPEATED_MAX: u32 = 100;
+/// How often a detection may be poured again, and what comes of that again.
+const REPROCESS_DEPTH_MAX: usize = 8;
+
+/// What a detector may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes for buckets and the events they keep, about. See `bucket` for who is dropped.
+    pub bucket_bytes_max: usize,
+}
+
+impl Default for Limits {
+    /// 32 MiB: about 60,000 sources with one line each.
+    fn default() -> Self {
+        Limits { bucket_bytes_max: 32 * 1024 * 1024 }
+    }
+}
+
+/// What happened to all lines so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Lines that came in.
+    pub lines: u64,
+    /// Lines that every stage understood.
+    pub parsed: u64,
+    /// Lines that an allowlist in the rules let pass.
+    pub whitelisted: u64,
+    /// Lines that were cut to the longest that is looked at.
+    pub cut: u64,
+    /// Parsed lines of a replay that had no time.
+    pub undated: u64,
+    /// Lines that belong to a login attempt that was counted already.
+    pub joined: u64,
+    /// Lines of a trusted proxy that did not name its client.
+    pub proxy_unresolved: u64,
+    /// Events that at least one scenario's filter let through.
+    pub poured: u64,
+    /// Detections.
+    pub overflows: u64,
+    /// Expressions that failed on a line.
+    pub failures: u64,
+    /// Buckets that there are now.
+    pub buckets: u64,
+    /// What they take, in bytes, about.
+    pub bucket_bytes: u64,
+    /// Buckets that were given up for want of room.
+    pub evicted: u64,
+}
+
+/// Lines in, detections out.
+#[derive(Debug)]
+pub struct Detector {
+    rules: Arc<Rules>,
+    seed: u64,
+    limits: Limits,
+    buckets: Buckets,
+    attempts: Attempts,
+    stash: Arc<Stash>,
+    scratch: Scratch,
+    /// The event that `handle` fills, again and again.
+    event: Option<Event>,
+    matching: Vec<u32>,
+    /// The latest time of handling.
+    clock: Timestamp,
+    counters: Counters,
+}
+
+impl Detector {
+    /// A detector without memories. The seed keeps others from choosing which buckets collide.
+    #[must_use]
+    pub fn new(rules: Arc<Rules>, limits: Limits, seed: u64) -> Self {
+        Detector {
+            buckets: Buckets::new(rules.scenarios.len(), seed, limits.bucket_bytes_max),
+            attempts: Attempts::new(seed),
+            stash: Arc::default(),
+            scratch: Scratch::default(),
+            event: Some(rules.new_event()),
+            matching: Vec::new(),
+            clock: Timestamp::EPOCH,
+            counters: Counters::default(),
+            rules,
+            seed,
+            limits,
+        }
+    }
+
+    /// The rules it goes by.
+    #[must_use]
+    pub fn rules(&self) -> &Arc<Rules> {
+        &self.rules
+    }
+
+    /// The stashes, for threads that parse for this detector.
+    #[must_use]
+    pub fn stash(&self) -> &Arc<Stash> {
+        &self.stash
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        Counters {
+            failures: self.counters.failures + self.scratch.failures,
+            buckets: self.buckets.len() as u64,
+            bucket_bytes: self.buckets.bytes() as u64,
+            evicted: self.buckets.evicted,
+            ..self.counters
+        }
+    }
+
+    /// Understand a line and pour it.
+    pub fn handle(&mut self, line: &Line<'_>, now: Timestamp) -> Vec<Overflow> {
+        let mut event = self.event.take().unwrap_or_else(|| self.rules.new_event());
+        let understood = self.rules.parse(line, &mut event, &mut self.scratch, &self.stash);
+        let overflows = self.pour(&mut event, line.text.len(), understood, now);
+        self.event = Some(event);
+        overflows
+    }
+
+    /// Pour an event that was parsed elsewhere, of a line that had so many bytes.
+    pub fn pour(&mut self, event: &mut Event, line_bytes: usize, understood: bool, now: Timestamp) -> Vec<Overflow> {
+        self.counters.lines += 1;
+        self.counters.cut += u64::from(line_bytes > LINE_BYTES_MAX);
+        let replay = event.source.log_time;
+        if !replay {
+            self.clock = self.clock.max(now);
+        }
+        let mut overflows = if replay { Vec::new() } else { self.tick(now) };
+        if !understood {
+            return overflows;
+        }
+        self.counters.parsed += 1;
+        let Some(at) = happened_at(event) else {
+            self.counters.undated += 1;
+            return overflows;
+        };
+        if replay {
+            self.clock = self.clock.max(at);
+            overflows = self.tick(self.clock);
+        }
+        if event.whitelisted.is_some() {
+            self.counters.whitelisted += 1;
+            return overflows;
+        }
+        let Ok(address) = self.source(event) else {
+            self.counters.proxy_unresolved += 1;
+            return overflows;
+        };
+        let own = self.rules.own;
+        let attempt = event.field(own.attempt);
+        if !attempt.is_empty() && !self.attempts.starts(attempt, event.field(own.attempt_part), at) {
+            self.counters.joined += 1;
+            return overflows;
+        }
+        self.pour_event(event, at, address, &mut overflows, 0);
+        overflows
+    }
+
+    /// Give up what is over: buckets that leaked empty, counters that are due.
+    pub fn tick(&mut self, now: Timestamp) -> Vec<Overflow> {
+        let rules = Arc::clone(&self.rules);
+        let due = self.buckets.expire(&rules.scenarios, now, &rules.keys);
+        let mut overflows = Vec::new();
+        for overflow in due {
+            self.finish(overflow, now, &mut overflows, 0);
+        }
+        overflows
+    }
+
+    /// When `tick` has something to do, and what.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<(Timestamp, &'static str)> {
+        self.buckets.next_deadline().map(|at| (at, "bucket expires"))
+    }
+
+    /// The client, canonical, if there is an address; `Err` if a proxy hides it.
+    fn source(&self, event: &mut Event) -> Result<Option<IpAddr>, ProxyHidesClient> {
+        let own = self.rules.own;
+        let Some(address) = parse_address(event.field(own.source_ip)) else { return Ok(None) };
+        if event.source.trusts_proxy(address) {
+            let source = Arc::clone(&event.source);
+            let client = client_behind(event.field(own.forwarded_for), |hop| source.trusts_proxy(hop));
+            let client = client.ok_or(ProxyHidesClient)?;
+            event.set(own.source_ip, client.to_string().as_bytes());
+            return Ok(Some(client));
+        }
+        if address.is_ipv4() && event.field(own.source_ip).contains(&b':') {
+            event.set(own.source_ip, address.to_string().as_bytes());
+        }
+        Ok(Some(address))
+    }
+
+    fn pour_event(
+        &mut self,
+        event: &mut Event,
+        at: Timestamp,
+        address: Option<IpAddr>,
+        overflows: &mut Vec<Overflow>,
+        depth: usize,
+    ) {
+        let rules = Arc::clone(&self.rules);
+        let now = self.clock;
+        let mut matching = std::mem::take(&mut self.matching);
+        rules.scenario_index.candidates(event, &mut matching);
+        let is_line = matches!(event.kind, Kind::Log);
+        matching.retain(|index| {
+            let scenario = &rules.scenarios[*index as usize];
+            if is_line && address.is_none() && matches!(scenario.scope, Scope::Ip | Scope::Range) {
+                return false;
+            }
+            let passes = scenario.filter.eval_bool(&Env::of(event, now).with_stash(&*self.stash));
+            self.counters.failures += u64::from(passes.is_err());
+            passes == Ok(true)
+        });
+        if !matching.is_empty() {
+            self.counters.poured += 1;
+            let kept = Arc::new(Kept::of(event, at, address));
+            let times = repeated(event.field(rules.own.repeated));
+            if let Some(v6 @ IpAddr::V6(_)) = address {
+                // An attacker owns its /64: what groups by the source groups by that.
+                event.set(rules.own.source_ip, Subject::of(v6).to_string().as_bytes());
+            }
+            for index in matching.iter().copied() {
+                let scenario = &rules.scenarios[index as usize];
+                for _ in 0..times {
+                    let poured = self.buckets.pour(scenario, index, &Drop { event, kept: &kept, now }, &rules.keys);
+                    self.counters.failures += u64::from(poured.failed);
+                    if let Some(overflow) = poured.overflow {
+                        self.finish(overflow, now, overflows, depth);
+                        break;
+                    }
+                }
+            }
+        }
+        self.matching = matching;
+    }
+
+    /// Postoverflows, and once more into the buckets if the scenario says so.
+    fn finish(&mut self, mut overflow: Overflow, now: Timestamp, overflows: &mut Vec<Overflow>, depth: usize) {
+        let rules = Arc::clone(&self.rules);
+        self.counters.overflows += 1;
+        if rules.has_postoverflows() {
+            let mut event = rules.new_event();
+            event.start_overflow(Arc::new(overflow.clone()), now);
+            rules.postprocess(&mut event, now, &mut self.scratch, &self.stash);
+            overflow.whitelisted = event.whitelisted.map(|reason| reason.to_string());
+        }
+        let scenario = rules.scenarios.iter().find(|scenario| scenario.name == overflow.scenario);
+        if scenario.is_some_and(|scenario| scenario.reprocess) && depth < REPROCESS_DEPTH_MAX {
+            let mut event = rules.new_event();
+            event.start_overflow(Arc::new(overflow.clone()), now);
+            overflows.push(overflow);
+            let at = event.log_time.map_or(now, |time| time.timestamp());
+            self.pour_event(&mut event, at, None, overflows, depth + 1);
+        } else {
+            overflows.push(overflow);
+        }
+    }
+
+    /// Its memory, to be saved.
+    #[must_use]
+    pub fn snapshot(&self) -> DetectorSnapshot {
+        snapshot::take(&self.rules, self.seed, self.clock, &self.buckets, &self.attempts)
+    }
+
+    /// Put back a memory in place of its own.
+    pub fn restore(&mut self, snapshot: DetectorSnapshot) {
+        self.seed = snapshot.seed;
+        self.clock = snapshot.clock;
+        self.buckets = Buckets::new(self.rules.scenarios.len(), self.seed, self.limits.bucket_bytes_max);
+        self.attempts = Attempts::new(self.seed);
+        snapshot::put_back(snapshot, &self.rules, &mut self.buckets, &mut self.attempts);
+    }
+
+    /// Scenarios whose filter lets the event through, for `explain`.
+    #[must_use]
+    pub fn matching(&self, event: &Event, now: Timestamp) -> Vec<Arc<str>> {
+        let env = Env::of(event, now).with_stash(&*self.stash);
+        let passes = |scenario: &&Arc<crate::scenario::Scenario>| scenario.filter.eval_bool(&env) == Ok(true);
+        self.rules.scenarios.iter().filter(passes).map(|scenario| Arc::clone(&scenario.name)).collect()
+    }
+}
+
+/// A trusted proxy did not say for whom it came.
+#[derive(Clone, Copy, Debug)]
+struct ProxyHidesClient;
+
+/// When the event happened, by the clock that counts for it.
+fn happened_at(event: &Event) -> Option<Timestamp> {
+    let said = event.log_time.map(|time| time.timestamp());
+    match said {
+        said if event.source.log_time => said,
+        Some(said) if said + LATE < event.received_at => Some(said),
+        _ => Some(event.received_at),
+    }
+}
+
+fn repeated(text: &[u8]) -> u32 {
+    let times = std::str::from_utf8(text).ok().and_then(|text| text.parse::<u32>().ok());
+    times.unwrap_or(1).clamp(1, REPEATED_MAX)
+}
+
+/// The last hop of an `X-Forwarded-For` list that is no proxy of ours. What stands before it, the client wrote.
+fn client_behind(forwarded_for: &[u8], is_proxy: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
+    for hop in forwarded_for.rsplit(|byte| *byte == b',') {
+        let address = hop_address(hop.trim_ascii())?;
+        if !is_proxy(address) {
+            return Some(address);
+        }
+    }
+    None
+}
+
+/// `1.2.3.4`, `1.2.3.4:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`.
+fn hop_address(hop: &[u8]) -> Option<IpAddr> {
+    if let Some(address) = parse_address(hop) {
+        return Some(address);
+    }
+    match hop.strip_prefix(b"[") {
+        Some(rest) => parse_address(rest.split(|byte| *byte == b']').next()?),
+        None => parse_address(hop.split(|byte| *byte == b':').next()?),
+    }
+}
+
+impl Event {
+    /// `Meta` as text, for people: what is not UTF-8 is replaced.
+    #[must_use]
+    pub fn meta_text(&self) -> std::collections::BTreeMap<String, String> {
+        let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+        self.map(Namespace::Meta).into_iter().map(|(key, value)| (key.to_owned(), text(value))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(forwarded_for: &str, expected: Option<&str>) {
+        let proxies = ["192.0.2.1", "192.0.2.2", "2001:db8::1"].map(|proxy| proxy.parse::<IpAddr>().unwrap());
+        let client = client_behind(forwarded_for.as_bytes(), |hop| proxies.contains(&hop));
+        assert_eq!(client, expected.map(|address| address.parse().unwrap()), "{forwarded_for}");
+    }
+
+    #[test]
+    fn the_client_is_the_last_hop_that_is_no_proxy() {
+        check("203.0.113.9", Some("203.0.113.9"));
+        check("203.0.113.9, 192.0.2.1", Some("203.0.113.9"));
+        check("8.8.8.8, 203.0.113.9,192.0.2.2 , 192.0.2.1", Some("203.0.113.9"));
+        check("203.0.113.9:4711", Some("203.0.113.9"));
+        check("[2001:db8::9]:80, [2001:db8::1]", Some("2001:db8::9"));
+        check("::ffff:203.0.113.9", Some("203.0.113.9"));
+        check("192.0.2.1, 192.0.2.2", None);
+        check("", None);
+        check("-", None);
+        check("unknown, 192.0.2.1", None);
+        check("203.0.113.9, garbage", None);
+    }
+
+    #[test]
+    fn one_line_counts_as_often_as_it_says_within_reason() {
+        for (text, times) in [("", 1), ("0", 1), ("5", 5), ("3000", REPEATED_MAX), ("x", 1), ("-2", 1)] {
+            assert_eq!(repeated(text.as_bytes()), times, "{text}");
+        }
+    }
+}
