@@ -5,9 +5,11 @@
 //! date without an offset is UTC. How a date is written is in `date/layout`, which dates the `ParseDate`
 //! enricher understands is in `date/parse`, lengths of time (`1h30m`) are in `date/duration`.
 
+mod calendar;
 mod duration;
 mod layout;
 mod parse;
+mod short;
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -15,9 +17,12 @@ use std::hash::{Hash, Hasher};
 
 use lymph_protocol::Timestamp;
 
+pub use calendar::Calendar;
 pub use duration::{DurationError, GoDuration};
 pub use layout::Layout;
 pub use parse::{Yearless, parse_date, parse_unix};
+
+use calendar::{MONTHS, WEEKDAYS, civil_from_days, days_from_civil};
 
 const DAY_SECS: i64 = 86_400;
 
@@ -30,50 +35,6 @@ pub struct LogTime {
     nanos: u32,
     offset_secs: i32,
 }
-
-/// Year, month, day and time of day of an instant in its own offset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Calendar {
-    /// The year; 0 where a date has none.
-    pub year: i32,
-    /// 1 to 12.
-    pub month: u8,
-    /// 1 to 31.
-    pub day: u8,
-    /// 0 to 23.
-    pub hour: u8,
-    /// 0 to 59.
-    pub minute: u8,
-    /// 0 to 59: a leap second is not a time that Go reads.
-    pub second: u8,
-    /// Nanoseconds within the second.
-    pub nanos: u32,
-}
-
-pub(crate) const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-
-pub(crate) const WEEKDAYS: [&str; 7] = [
-    "Sunday",
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-];
 
 impl LogTime {
     /// Go's zero time, the first instant of the year 1: what an unset `time.Time` is.
@@ -356,47 +317,118 @@ pub(crate) fn without_trailing_zeros(nanos: u32) -> (u32, usize) {
     (fraction, width)
 }
 
-/// Days from 1970-01-01 to a date of the Gregorian calendar, carried back beyond its introduction.
-///
-/// Howard Hinnant's `days_from_civil` (<https://howardhinnant.github.io/date_algorithms.html>).
-pub(crate) fn days_from_civil(year: i32, month: u32, day: u32) -> i64 {
-    let year = i64::from(year) - i64::from(month <= 2);
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let month_from_march = i64::from((month + 9) % 12);
-    let day_of_year = (153 * month_from_march + 2) / 5 + i64::from(day) - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The other way round: his `civil_from_days`.
-fn civil_from_days(days: i64) -> (i32, u8, u8) {
-    let z = days + 719_468;
-    let era = z.div_euclid(146_097);
-    let day_of_era = z.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year as i32, month as u8, day as u8)
-}
+    #[test]
+    fn prints_what_crowdsec_marshals() {
+        let cases = [
+            (0, 0, 0, "1970-01-01T00:00:00Z"),
+            (951_782_400, 500_000_000, 0, "2000-02-29T00:00:00.5Z"),
+            (
+                1_767_434_400,
+                1,
+                7200,
+                "2026-01-03T12:00:00.000000001+02:00",
+            ),
+            (
+                1_767_434_400,
+                120_000,
+                -12_600,
+                "2026-01-03T06:30:00.00012-03:30",
+            ),
+            (-1, 0, 0, "1969-12-31T23:59:59Z"),
+            (-62_167_219_200, 0, 0, "0000-01-01T00:00:00Z"),
+            (
+                253_402_300_799,
+                999_999_999,
+                0,
+                "9999-12-31T23:59:59.999999999Z",
+            ),
+        ];
+        for (secs, nanos, offset, expected) in cases {
+            assert_eq!(
+                LogTime::from_unix(secs, nanos)
+                    .in_offset(offset)
+                    .to_string(),
+                expected
+            );
+        }
+    }
 
-pub(crate) fn is_leap(year: i32) -> bool {
-    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
-}
+    #[test]
+    fn compares_as_an_instant() {
+        let utc = LogTime::from_unix(1_767_434_400, 0);
+        assert_eq!(utc, utc.in_offset(3600));
+        assert!(utc < LogTime::from_unix(1_767_434_400, 1).in_offset(-3600));
+    }
 
-pub(crate) fn days_in_month(month: u8, year: i32) -> u8 {
-    match month {
-        2 if is_leap(year) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
+    #[test]
+    fn no_time_is_out_of_reach() {
+        for secs in [i64::MIN, -1, 0, 1, i64::MAX] {
+            let time = LogTime::from_unix(secs, u32::MAX).in_offset(i32::MIN);
+            let _ = (
+                time.to_string(),
+                time.weekday_name(),
+                time.year_day(),
+                time.in_year(9999),
+                time.timestamp(),
+            );
+            let _ = time.plus(GoDuration::from_nanos(i64::MAX)).since(time);
+        }
+        assert_eq!(
+            LogTime::from_unix(-1, 999_000_000).timestamp(),
+            Timestamp::EPOCH
+        );
+        assert_eq!(
+            LogTime::from_unix(1, 999_999_999).timestamp(),
+            Timestamp::from_millis(1999)
+        );
+        assert_eq!(LogTime::from(Timestamp::MAX).year(), 10_000);
+        assert_eq!(
+            LogTime::from(Timestamp::from_millis(1500)).to_string(),
+            "1970-01-01T00:00:01.5Z"
+        );
+    }
+
+    #[test]
+    fn knows_the_calendar() {
+        let new_year = LogTime::from_unix(1_767_225_600, 0);
+        assert_eq!(
+            (
+                new_year.weekday_name(),
+                new_year.year_day(),
+                new_year.month_name()
+            ),
+            ("Thursday", 1, "January")
+        );
+        let still_old = new_year.in_offset(-3600);
+        assert_eq!(
+            (
+                still_old.weekday_name(),
+                still_old.year_day(),
+                still_old.hour()
+            ),
+            ("Wednesday", 365, 23)
+        );
+        assert_eq!(
+            still_old.in_year(2024).to_string(),
+            "2024-12-31T23:00:00-01:00"
+        );
+        assert_eq!(
+            new_year
+                .since(LogTime::from_unix(1_767_225_598, 500_000_000))
+                .to_string(),
+            "1.5s"
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_calendar_is_the_instant(secs in -62_167_219_200i64..253_402_300_799, quarters in -56i32..=56) {
+            let time = LogTime::from_unix(secs, 7).in_offset(quarters * 900);
+            proptest::prop_assert_eq!(LogTime::from_calendar(time.calendar(), time.offset_secs()), time);
+        }
     }
 }

@@ -2,13 +2,14 @@
 //!
 //! The shape of a text says which of the layouts can fit at all, and the three that nearly every log uses
 //! (`Jan _2 15:04:05`, `02/Jan/2006:15:04:05 -0700`, RFC 3339) are read by hand when they are in the form in
-//! which programs write them. Whatever the short way does not know goes the long way, and both agree.
+//! which programs write them (`date/short`). Whatever that does not know goes the long way, and both agree.
 
 use std::sync::LazyLock;
 
 use lymph_protocol::Timestamp;
 
-use super::{Calendar, DAY_SECS, Layout, LogTime, days_in_month};
+use super::short::short;
+use super::{DAY_SECS, Layout, LogTime};
 
 /// Which year a date without one is in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,16 +43,26 @@ pub fn parse_date(
     {
         return Some(with_year(time, now, yearless));
     }
-    let time = fast(text).or_else(|| slow(text))?;
+    let time = short(text).or_else(|| slow(text))?;
     Some(with_year(time, now, yearless))
 }
 
-/// Seconds since the epoch. What is behind a point does not count, as in CrowdSec.
+/// Seconds since the epoch. What is behind a point does not count, as in CrowdSec. A number that would be
+/// beyond the year 5138 counts milliseconds, or micro- or nanoseconds: programs write those, and CrowdSec's
+/// reading of them is a year that no bucket can use.
 #[must_use]
 pub fn parse_unix(text: &[u8]) -> Option<LogTime> {
     let whole = text.split(|byte| *byte == b'.').next()?;
-    let secs: i64 = std::str::from_utf8(whole).ok()?.parse().ok()?;
-    (secs > 0).then(|| LogTime::from_unix(secs, 0))
+    let number: i64 = std::str::from_utf8(whole).ok()?.parse().ok()?;
+    let per_second = match number {
+        ..=0 => return None,
+        1..100_000_000_000 => 1,
+        100_000_000_000..100_000_000_000_000 => 1_000,
+        100_000_000_000_000..100_000_000_000_000_000 => 1_000_000,
+        _ => 1_000_000_000,
+    };
+    let nanos = (number % per_second) * (1_000_000_000 / per_second);
+    Some(LogTime::from_unix(number / per_second, nanos as u32))
 }
 
 /// Go's zero time counts as no time.
@@ -123,161 +134,211 @@ fn slow(text: &[u8]) -> Option<LogTime> {
     by_layout.or_else(|| parse_unix(text))
 }
 
-/// The short way. `None` means that the long way has to be asked.
-fn fast(text: &[u8]) -> Option<LogTime> {
-    match text {
-        // Jan _2 15:04:05
-        [a, b, c, b' ', day @ .., h, hh, b':', m, mm, b':', s, ss] if text.len() == 15 => {
-            let [d, dd, b' '] = *day else { return None };
-            let day = if d == b' ' {
-                two(b'0', dd)?
-            } else {
-                two(d, dd)?
-            };
-            let time = [two(*h, *hh)?, two(*m, *mm)?, two(*s, *ss)?];
-            at(0, month([*a, *b, *c])?, day, time, 0, 0)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2026-01-03T10:00:00Z.
+    const NOW: Timestamp = Timestamp::from_secs(1_767_434_400);
+
+    fn read(text: &[u8], yearless: Yearless) -> String {
+        parse_date(text, b"", NOW, yearless).map_or("none".to_owned(), |time| time.to_string())
+    }
+
+    fn check(text: &str, expected: &str) {
+        assert_eq!(read(text.as_bytes(), Yearless::Current), expected, "{text}");
+    }
+
+    #[test]
+    fn every_layout() {
+        check("2024-02-29T23:59:59+02:00", "2024-02-29T23:59:59+02:00");
+        check("2024-02-29T23:59:59Z", "2024-02-29T23:59:59Z");
+        check("2024-02-29T23:59:59.120Z", "2024-02-29T23:59:59.12Z");
+        check(
+            "2024-02-29T23:59:59,000001-03:30",
+            "2024-02-29T23:59:59.000001-03:30",
+        );
+        check("2024-02-29T23:59:59+00:00", "2024-02-29T23:59:59Z");
+        check("2024-02-29T3:59:59Z", "2024-02-29T03:59:59Z");
+        check("31/Dec/2025:23:59:59 +1400", "2025-12-31T23:59:59+14:00");
+        check("31/dec/2025:23:59:59 -0000", "2025-12-31T23:59:59Z");
+        check(
+            "31/Dec/2025:23:59:59.5   +0100",
+            "2025-12-31T23:59:59.5+01:00",
+        );
+        check("Sat Jan 3 09:00:00 2026", "2026-01-03T09:00:00Z");
+        check("Sat Jan  3 09:00:00 2026", "2026-01-03T09:00:00Z");
+        check("Sun Jan 3 09:00:00 2026", "2026-01-03T09:00:00Z");
+        check(
+            "Sat Jan 03 09:00:00.123456 2026",
+            "2026-01-03T09:00:00.123456Z",
+        );
+        check("03-Jan-2026 09:00:00 europe/paris", "2026-01-03T09:00:00Z");
+        check("01/31/2026 09:00:00", "2026-01-31T09:00:00Z");
+        check(
+            "2026-01-03 09:00:00.5 +0200 CEST",
+            "2026-01-03T09:00:00.5+02:00",
+        );
+        check("2026-01-03 09:00:00 +0000 UTC", "2026-01-03T09:00:00Z");
+        check("Jan  3 09:00:00", "2026-01-03T09:00:00Z");
+        check("Jan 3 09:00:00", "2026-01-03T09:00:00Z");
+        check("jan 13 09:00:00.25", "2026-01-13T09:00:00.25Z");
+        check("2026/01/03", "2026-01-03T00:00:00Z");
+        check("2026/01/03 09:05", "2026-01-03T09:05:00Z");
+        check("2026-01-03", "2026-01-03T00:00:00Z");
+        check("2026-01-03 09:05", "2026-01-03T09:05:00Z");
+        check("2026/01/03 09:05:07", "2026-01-03T09:05:07Z");
+        check("2026-01-03 09:05:07", "2026-01-03T09:05:07Z");
+        check("2026-01-03  9:05:07.000", "2026-01-03T09:05:07Z");
+        check("2026-01-03T09:05:07", "2026-01-03T09:05:07Z");
+        check(
+            "2026-01-03T09:05:07.1234567891234",
+            "2026-01-03T09:05:07.123456789Z",
+        );
+    }
+
+    #[test]
+    fn unix_time() {
+        check("1767434400", "2026-01-03T10:00:00Z");
+        check("1767434400.987", "2026-01-03T10:00:00Z");
+        check("+1767434400.x", "2026-01-03T10:00:00Z");
+        check("1767434400987", "2026-01-03T10:00:00.987Z");
+        check("1767434400987654", "2026-01-03T10:00:00.987654Z");
+        check("1767434400987654321", "2026-01-03T10:00:00.987654321Z");
+        check("1", "1970-01-01T00:00:01Z");
+        check("99999999999", "5138-11-16T09:46:39Z");
+        for text in ["0", "-5", "99999999999999999999", "1e9", ".5", "12 "] {
+            check(text, "none");
         }
-        // 02/Jan/2006:15:04:05 -0700
-        [d, dd, b'/', a, b, c, b'/', y @ .., sign, oh, ohh, om, omm] if text.len() == 26 => {
-            let [y1, y2, y3, y4, b':', h, hh, b':', m, mm, b':', s, ss, b' '] = *y else {
-                return None;
-            };
-            let offset = offset(*sign, two(*oh, *ohh)?, two(*om, *omm)?)?;
-            let time = [two(h, hh)?, two(m, mm)?, two(s, ss)?];
-            at(
-                year([y1, y2, y3, y4])?,
-                month([*a, *b, *c])?,
-                two(*d, *dd)?,
-                time,
-                0,
-                offset,
-            )
+    }
+
+    #[test]
+    fn what_is_no_date() {
+        let texts = [
+            "",
+            " ",
+            "-",
+            "now",
+            "2026-02-29",
+            "2026-13-01",
+            "2026-00-01",
+            "2026-01-00",
+            "2026-01-32T00:00:00Z",
+            "2026-01-03T24:00:00Z",
+            "2026-01-03T23:60:00Z",
+            "2026-01-03T23:59:60Z",
+            "2026-01-03T23:59:59+25:00",
+            "2026-01-03T23:59:59+0200",
+            "2026-01-03T23:59:59Z ",
+            " 2026-01-03T23:59:59Z",
+            "2026-01-03T23:59:59.Z",
+            "0001-01-01T00:00:00Z",
+            "Jan 32 00:00:00",
+            "Feb 30 00:00:00",
+            "Jan  3 09:00",
+            "Jan  3 09:00:00 x",
+            "Jänner 3 09:00:00",
+            "1/Jan/2026:09:00:00 +0000",
+            "01/Jan/26:09:00:00 +0000",
+            "01/Jan/2026:09:00:00",
+            "13/01/2026 09:00:00",
+            "2026/1/3",
+        ];
+        for text in texts {
+            check(text, "none");
         }
-        // 2006-01-02T15:04:05, then a fraction, then an offset; or with a space and no offset
-        [
-            y1,
-            y2,
-            y3,
-            y4,
-            b'-',
-            o,
-            oo,
-            b'-',
-            d,
-            dd,
-            between @ (b'T' | b' '),
-            h,
-            hh,
-            b':',
-            m,
-            mm,
-            b':',
-            s,
-            ss,
-            rest @ ..,
-        ] => {
-            let (nanos, rest) = fraction(rest);
-            let offset = match *rest {
-                [] => 0,
-                _ if *between == b' ' => return None,
-                [b'Z'] => 0,
-                [sign, h, hh, b':', m, mm] => offset(sign, two(h, hh)?, two(m, mm)?)?,
-                _ => return None,
-            };
-            let time = [two(*h, *hh)?, two(*m, *mm)?, two(*s, *ss)?];
-            at(
-                year([*y1, *y2, *y3, *y4])?,
-                two(*o, *oo)?,
-                two(*d, *dd)?,
-                time,
-                nanos,
-                offset,
-            )
+        assert_eq!(read(&[0xff; 15], Yearless::Latest), "none");
+        assert_eq!(read(&[b'1'; DATE_BYTES_MAX + 1], Yearless::Latest), "none");
+    }
+
+    #[test]
+    fn own_layout_comes_first() {
+        let own = |text: &str, format: &str| {
+            parse_date(text.as_bytes(), format.as_bytes(), NOW, Yearless::Current)
+                .map(|time| time.to_string())
+        };
+        assert_eq!(
+            own("03/01/2026 10:00:00", "02/01/2006 15:04:05").as_deref(),
+            Some("2026-01-03T10:00:00Z")
+        );
+        assert_eq!(
+            own("03/01/2026 10:00:00", "").as_deref(),
+            Some("2026-03-01T10:00:00Z")
+        );
+        // One that does not fit leaves it to the others.
+        assert_eq!(
+            own("2026-01-03", "15:04").as_deref(),
+            Some("2026-01-03T00:00:00Z")
+        );
+        assert_eq!(
+            own("260103 9:05:07", "060102 15:04:05").as_deref(),
+            Some("2026-01-03T09:05:07Z")
+        );
+        assert_eq!(
+            own("0103 9:05:07", "0102 15:04:05").as_deref(),
+            Some("2026-01-03T09:05:07Z")
+        );
+        assert_eq!(own("junk", "junk"), Some("2026-01-01T00:00:00Z".to_owned()));
+    }
+
+    #[test]
+    fn a_date_without_a_year() {
+        let cases = [
+            (
+                "Jan  3 09:00:00",
+                "2026-01-03T09:00:00Z",
+                "2026-01-03T09:00:00Z",
+            ),
+            (
+                "Jan  4 09:59:59",
+                "2026-01-04T09:59:59Z",
+                "2026-01-04T09:59:59Z",
+            ),
+            (
+                "Jan  4 10:00:01",
+                "2025-01-04T10:00:01Z",
+                "2026-01-04T10:00:01Z",
+            ),
+            (
+                "Dec 31 23:59:59",
+                "2025-12-31T23:59:59Z",
+                "2026-12-31T23:59:59Z",
+            ),
+            // Read in the leap year 0, then moved: in a common year it is the day after.
+            (
+                "Feb 29 00:00:00",
+                "2025-03-01T00:00:00Z",
+                "2026-03-01T00:00:00Z",
+            ),
+        ];
+        for (text, latest, current) in cases {
+            assert_eq!(read(text.as_bytes(), Yearless::Latest), latest, "{text}");
+            assert_eq!(read(text.as_bytes(), Yearless::Current), current, "{text}");
         }
-        _ => None,
     }
-}
 
-fn at(
-    year: i32,
-    month: u8,
-    day: u8,
-    [hour, minute, second]: [u8; 3],
-    nanos: u32,
-    offset: i32,
-) -> Option<LogTime> {
-    if !(1..=12).contains(&month) || day < 1 || hour > 23 || minute > 59 || second > 59 {
-        return None;
+    proptest::proptest! {
+        #[test]
+        fn the_short_way_agrees_with_the_long(text in r"[ 0-9JFjaneb]{0,3}([ 0-9]{2}/[JFD][ae][nbc]/[0-9]{4}|[0-9]{4}-[0-1][0-9]-[0-3][0-9]| [ 0-3][0-9] ?)[:T ]?[0-2][0-9]:[0-6][0-9]:[0-6][0-9](\.[0-9]{0,11})?( ?[-+][0-2][0-9]:?[0-6][0-9]|Z)?") {
+            if let Some(time) = short(text.as_bytes()) {
+                proptest::prop_assert_eq!(slow(text.as_bytes()).map(|t| t.to_string()), Some(time.to_string()));
+            }
+        }
+
+        #[test]
+        fn no_bytes_panic(text: Vec<u8>, format: Vec<u8>, now: u64) {
+            let now = Timestamp::from_millis(now);
+            let _ = parse_date(&text, &format, now, Yearless::Latest).map(|time| (time.to_string(), time.timestamp()));
+            let _ = parse_date(&text, &text, now, Yearless::Current);
+        }
+
+        #[test]
+        fn what_is_printed_reads_back(secs in -62_135_596_799i64..253_402_300_799, nanos in 0u32..1_000_000_000, quarters in -56i32..=56) {
+            let time = LogTime::from_unix(secs, nanos).in_offset(quarters * 900);
+            if (1..=9999).contains(&time.year()) {
+                let again = parse_date(time.to_string().as_bytes(), b"", NOW, Yearless::Latest);
+                proptest::prop_assert_eq!(again.map(|t| (t, t.offset_secs())), Some((time, time.offset_secs())));
+            }
+        }
     }
-    if day > 28 && day > days_in_month(month, year) {
-        return None;
-    }
-    known(Some(LogTime::from_calendar(
-        Calendar {
-            year,
-            month,
-            day,
-            hour,
-            minute,
-            second,
-            nanos,
-        },
-        offset,
-    )))
-}
-
-fn two(tens: u8, ones: u8) -> Option<u8> {
-    (tens.is_ascii_digit() && ones.is_ascii_digit()).then(|| (tens - b'0') * 10 + (ones - b'0'))
-}
-
-fn year([a, b, c, d]: [u8; 4]) -> Option<i32> {
-    Some(i32::from(two(a, b)?) * 100 + i32::from(two(c, d)?))
-}
-
-fn month(name: [u8; 3]) -> Option<u8> {
-    Some(match &name {
-        b"Jan" => 1,
-        b"Feb" => 2,
-        b"Mar" => 3,
-        b"Apr" => 4,
-        b"May" => 5,
-        b"Jun" => 6,
-        b"Jul" => 7,
-        b"Aug" => 8,
-        b"Sep" => 9,
-        b"Oct" => 10,
-        b"Nov" => 11,
-        b"Dec" => 12,
-        _ => return None,
-    })
-}
-
-fn offset(sign: u8, hours: u8, minutes: u8) -> Option<i32> {
-    if hours > 24 || minutes > 60 {
-        return None;
-    }
-    let secs = i32::from(hours) * 3600 + i32::from(minutes) * 60;
-    match sign {
-        b'+' => Some(secs),
-        b'-' => Some(-secs),
-        _ => None,
-    }
-}
-
-/// A fraction of at most nine digits, and what is behind it; zero where there is none.
-fn fraction(text: &[u8]) -> (u32, &[u8]) {
-    let [b'.' | b',', digits @ ..] = text else {
-        return (0, text);
-    };
-    let count = digits
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit())
-        .count();
-    if count == 0 || count > 9 {
-        return (0, text);
-    }
-    let value = digits[..count]
-        .iter()
-        .fold(0, |sum, byte| sum * 10 + u32::from(byte - b'0'));
-    (value * 10u32.pow(9 - count as u32), &digits[count..])
 }

@@ -1,7 +1,8 @@
 //! Reading a date: what Go's `time.Parse` accepts.
 
 use super::piece::{OffsetShape, Part, Piece};
-use crate::date::{Calendar, LogTime, MONTHS, WEEKDAYS, days_in_month, is_leap};
+use crate::date::calendar::{MONTHS, WEEKDAYS, days_in_month, is_leap};
+use crate::date::{Calendar, LogTime};
 
 /// What has been read of a date so far.
 struct Draft {
