@@ -31,7 +31,7 @@ use crate::attackers::attackers;
 use crate::event::{Event, Keys};
 use crate::expr::Env;
 use crate::kept::Kept;
-use crate::objects::{LeakyView, QueueView, SignalView};
+use crate::objects::{LeakyView, QueueView};
 use crate::overflow::Overflow;
 use crate::scenario::{Bayes, Kind, Partition, Scenario};
 
@@ -290,7 +290,7 @@ impl Buckets {
             return false;
         }
         let Some(bucket) = self.slab[place as usize].as_mut() else { return false };
-        let (queue, leaky) = (QueueView(&bucket.queue, env.keys()), LeakyView::of(bucket, scenario));
+        let (queue, leaky) = (QueueView::of(&bucket.queue, env.keys()), LeakyView::of(bucket, scenario));
         let env = env.with_queue(&queue, &leaky);
         if let Some(condition) = &scenario.condition
             && condition.eval_bool(&env) == Ok(true)
@@ -327,9 +327,8 @@ impl Buckets {
             whitelisted: None,
         };
         if let Some(filter) = &scenario.overflow_filter {
-            let (queue, leaky) = (QueueView(&bucket.queue, keys), LeakyView::of(&bucket, scenario));
-            let signal = SignalView(&overflow);
-            let env = Env::overflow(&queue, &leaky, &signal, now);
+            let (queue, leaky) = (QueueView::of(&bucket.queue, keys), LeakyView::of(&bucket, scenario));
+            let env = Env::overflow(&queue, &leaky, &overflow, now);
             if filter.eval_bool(&env) != Ok(true) {
                 return None;
             }

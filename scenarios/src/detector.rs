@@ -24,7 +24,7 @@ use crate::overflow::{Overflow, Scope};
 use crate::parser::Scratch;
 use crate::rules::Rules;
 use crate::snapshot::{self, DetectorSnapshot};
-use crate::stash::Stash;
+use crate::stash::{Stash, StashAt};
 
 /// A line that is older than this when it is read happened when it says; a younger one happened now.
 pub const LATE: Duration = Duration::from_secs(10);
@@ -239,7 +239,8 @@ impl Detector {
             if is_line && address.is_none() && matches!(scenario.scope, Scope::Ip | Scope::Range) {
                 return false;
             }
-            let passes = scenario.filter.eval_bool(&Env::of(event, now).with_stash(&*self.stash));
+            let stash = StashAt { stash: &self.stash, now };
+            let passes = scenario.filter.eval_bool(&Env::of(event, now).with_stash(&stash));
             self.counters.failures += u64::from(passes.is_err());
             passes == Ok(true)
         });
@@ -306,7 +307,8 @@ impl Detector {
     /// Scenarios whose filter lets the event through, for `explain`.
     #[must_use]
     pub fn matching(&self, event: &Event, now: Timestamp) -> Vec<Arc<str>> {
-        let env = Env::of(event, now).with_stash(&*self.stash);
+        let stash = StashAt { stash: &self.stash, now };
+        let env = Env::of(event, now).with_stash(&stash);
         let passes = |scenario: &&Arc<crate::scenario::Scenario>| scenario.filter.eval_bool(&env) == Ok(true);
         self.rules.scenarios.iter().filter(passes).map(|scenario| Arc::clone(&scenario.name)).collect()
     }

@@ -8,7 +8,6 @@
 //! `rules` walks the stages; the fields end up in an `Event`.
 
 use aho_corasick::AhoCorasick;
-use lymph_protocol::Timestamp;
 
 use crate::data::DataFiles;
 use crate::document::{GrokDocument, LoadError, NodeDocument, line_of, nearest};
@@ -16,7 +15,7 @@ use crate::event::{Event, Keys, Namespace, Slot, Span};
 use crate::expr::{Effects, Env, Expr, Globals, Guard};
 use crate::grok::{Grok, GrokCache, Patterns};
 use crate::scenario::compile_expression;
-use crate::stash::{Stash, StashRule};
+use crate::stash::{StashAt, StashRule};
 use crate::statics::Static;
 use crate::trace::Observer;
 use crate::whitelist::Whitelist;
@@ -85,17 +84,13 @@ pub struct Scratch {
 /// What a node needs beside its event.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Context<'a> {
-    pub(crate) now: Timestamp,
-    pub(crate) stash: &'a Stash,
+    pub(crate) stash: StashAt<'a>,
     pub(crate) source_ip: Slot,
 }
 
-impl<'a> Context<'a> {
-    fn env<'e>(&self, event: &'e Event) -> Env<'e>
-    where
-        'a: 'e,
-    {
-        Env::of(event, self.now).with_stash(self.stash)
+impl Context<'_> {
+    fn env<'e>(&'e self, event: &'e Event) -> Env<'e> {
+        Env::of(event, self.stash.now).with_stash(&self.stash)
     }
 }
 
@@ -198,10 +193,10 @@ impl Node {
             }
         }
         let listed =
-            self.whitelist.as_ref().map(|list| list.apply(event, |event| context.env(event), context.source_ip));
+            self.whitelist.as_ref().map(|list| list.apply(event, context.stash.now, &context.stash, context.source_ip));
         let matched = self.grok.as_ref().map(|grok| grok.apply(event, context, scratch, observer));
         if matched != Some(false) {
-            self.stash.iter().for_each(|rule| rule.apply(event, context.now, context.stash));
+            self.stash.iter().for_each(|rule| rule.apply(event, context.stash.now, context.stash.stash));
         }
         let understood = self.run_nodes(matched, event, context, scratch, observer);
         if understood && listed != Some(false) {
@@ -355,7 +350,7 @@ fn compile_statics(
 
 fn apply_statics(statics: &[Static], event: &mut Event, context: &Context<'_>, scratch: &mut Scratch) {
     for one in statics {
-        let understood = one.apply(event, context.now, context.stash, &mut scratch.text);
+        let understood = one.apply(event, context.stash.now, &context.stash, &mut scratch.text);
         scratch.failures += u64::from(!understood);
     }
 }

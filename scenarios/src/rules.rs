@@ -17,7 +17,7 @@ use crate::index::Index;
 use crate::line::Line;
 use crate::parser::{Context, Node, OnSuccess, Scratch};
 use crate::scenario::{Scenario, missing_data};
-use crate::stash::Stash;
+use crate::stash::{Stash, StashAt};
 use crate::trace::{Observer, Trace};
 
 /// A rule file: where it lies and what it says.
@@ -273,7 +273,7 @@ impl Rules {
         stash: &Stash,
         observer: &mut O,
     ) -> bool {
-        let context = Context { now, stash, source_ip: self.own.source_ip };
+        let context = Context { stash: StashAt { stash, now }, source_ip: self.own.source_ip };
         let mut candidates = std::mem::take(&mut scratch.candidates);
         let understood = stages.iter().all(|stage| {
             observer.stage(&stage.name);

@@ -1,7 +1,7 @@
 //! Stashes: small caches in which a node puts a value that a later line asks for (`GetFromStash`).
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use lymph_protocol::Timestamp;
@@ -54,7 +54,8 @@ impl StashRule {
     }
 
     pub(crate) fn apply(&self, event: &Event, now: Timestamp, stash: &Stash) {
-        let env = Env::of(event, now).with_stash(stash);
+        let read = StashAt { stash, now };
+        let env = Env::of(event, now).with_stash(&read);
         let text = |expression: &Expr| expression.eval(&env).ok().and_then(|value| value.as_bytes().map(<[u8]>::to_vec));
         if let (Some(key), Some(value)) = (text(&self.key), text(&self.value)) {
             stash.put(self, key, value, now);
@@ -94,10 +95,17 @@ impl Stash {
     }
 }
 
-impl StashRead for Stash {
-    fn get(&self, name: &[u8], key: &[u8], now: Timestamp) -> Option<Vec<u8>> {
-        let caches = self.caches.lock().unwrap_or_else(PoisonError::into_inner);
-        let cache = caches.get(std::str::from_utf8(name).ok()?)?;
-        cache.entries.get(key).filter(|(_, until)| *until > now).map(|(value, _)| value.clone())
+/// What a rule reads back; it was put with a time until which it holds, which the reader's clock decides.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StashAt<'a> {
+    pub(crate) stash: &'a Stash,
+    pub(crate) now: Timestamp,
+}
+
+impl StashRead for StashAt<'_> {
+    fn get(&self, stash: &str, key: &[u8]) -> Option<Arc<[u8]>> {
+        let caches = self.stash.caches.lock().unwrap_or_else(PoisonError::into_inner);
+        let (value, until) = caches.get(stash)?.entries.get(key)?;
+        (*until > self.now).then(|| Arc::from(value.as_slice()))
     }
 }

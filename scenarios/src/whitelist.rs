@@ -4,12 +4,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use lymph_protocol::canonical_address;
+use lymph_protocol::{Timestamp, canonical_address};
 
 use crate::data::DataFiles;
 use crate::document::{LoadError, Text, WhitelistDocument, line_of};
 use crate::event::{Event, Keys, Kind, Slot, parse_address};
-use crate::expr::{Env, Expr, Globals};
+use crate::expr::{Env, Expr, Globals, StashRead};
 use crate::scenario::compile_expression;
 
 /// One `whitelist:` block.
@@ -54,9 +54,10 @@ impl Whitelist {
     }
 
     /// Mark the event if it is listed. Whether it is.
-    pub(crate) fn apply(&self, event: &mut Event, env: impl Fn(&Event) -> Env<'_>, source_ip: Slot) -> bool {
+    pub(crate) fn apply(&self, event: &mut Event, now: Timestamp, stash: &dyn StashRead, source_ip: Slot) -> bool {
+        let env = Env::of(event, now).with_stash(stash);
         let listed = self.lists_address(event, source_ip)
-            || self.expressions.iter().any(|expression| expression.eval_bool(&env(event)) == Ok(true));
+            || self.expressions.iter().any(|expression| expression.eval_bool(&env) == Ok(true));
         if listed && event.whitelisted.is_none() {
             event.whitelisted = Some(Arc::clone(&self.reason));
         }
