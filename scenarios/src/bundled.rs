@@ -1,7 +1,8 @@
 //! The rules that come with lymph, embedded: what stands below `rules/` in this crate.
 
+use std::collections::BTreeMap;
+
 use crate::cases::Case;
-use crate::data::DataFiles;
 use crate::document::LoadError;
 use crate::rules::{RuleFile, Rules, RulesBuilder};
 
@@ -15,19 +16,15 @@ pub fn files() -> Vec<RuleFile> {
 }
 
 /// The bundled data files, by the name that rules give them.
-pub fn data() -> Result<DataFiles, LoadError> {
-    let mut data = DataFiles::default();
-    for (path, bytes) in FILES {
-        if let Some(name) = path.strip_prefix("data/") {
-            data.insert(name, &text(bytes)).map_err(|error| LoadError::new(path, 0, "", error))?;
-        }
-    }
-    Ok(data)
+#[must_use]
+pub fn data() -> BTreeMap<String, Vec<u8>> {
+    let named = FILES.iter().filter_map(|(path, bytes)| Some((path.strip_prefix("data/")?.to_owned(), bytes.to_vec())));
+    named.collect()
 }
 
 /// The bundled rules, compiled.
 pub fn rules() -> Result<Rules, LoadError> {
-    let mut builder = RulesBuilder::new(data()?);
+    let mut builder = RulesBuilder::new(data());
     for file in files() {
         builder.add(&file)?;
     }

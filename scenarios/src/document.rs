@@ -166,12 +166,13 @@ pub(crate) struct ScopeDocument {
     pub(crate) expression: Option<Text>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct BayesianDocument {
     pub(crate) condition: Text,
     pub(crate) prob_given_evil: f64,
     pub(crate) prob_given_benign: f64,
+    #[serde(default)]
     pub(crate) guillotine: bool,
 }
 

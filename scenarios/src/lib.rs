@@ -47,6 +47,8 @@ mod scenario;
 mod snapshot;
 mod stash;
 mod statics;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod whitelist;
 

@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use lymph_protocol::Timestamp;
 
-use crate::data::DataFiles;
-use crate::document::{self, LoadError, NodeDocument, ScenarioDocument};
+use crate::data::{DataFiles, DataKind};
+use crate::document::{self, DataDocument, LoadError, NodeDocument, ScenarioDocument, line_of};
 use crate::event::{Event, Keys, Namespace, Slot};
 use crate::grok::Patterns;
 use crate::index::Index;
 use crate::line::Line;
 use crate::parser::{Context, Node, OnSuccess, Scratch};
-use crate::scenario::{Scenario, missing_data};
+use crate::scenario::Scenario;
 use crate::stash::{Stash, StashAt};
 use crate::trace::{Observer, Trace};
 
@@ -80,6 +80,8 @@ pub struct Rules {
 pub struct RulesBuilder {
     keys: Keys,
     patterns: Patterns,
+    /// Data files as they are, by name; a rule's `data:` says how to read them.
+    texts: BTreeMap<String, Vec<u8>>,
     data: DataFiles,
     nodes: BTreeMap<String, Vec<(String, Node)>>,
     postoverflows: BTreeMap<String, Vec<(String, Node)>>,
@@ -93,13 +95,14 @@ pub struct RulesBuilder {
 pub const SCENARIOS_MAX: usize = 10_000;
 
 impl RulesBuilder {
-    /// With these data files, which rules read by name.
+    /// With these data files, by the name that rules give them.
     #[must_use]
-    pub fn new(data: DataFiles) -> Self {
+    pub fn new(data: BTreeMap<String, Vec<u8>>) -> Self {
         RulesBuilder {
             keys: Keys::default(),
             patterns: Patterns::default(),
-            data,
+            texts: data,
+            data: DataFiles::default(),
             nodes: BTreeMap::new(),
             postoverflows: BTreeMap::new(),
             scenarios: Vec::new(),
@@ -133,7 +136,7 @@ impl RulesBuilder {
                 continue;
             }
             check_format(&file.path, document.format.as_deref())?;
-            self.warnings.extend(missing_data(&file.path, &document.data, &self.data));
+            self.add_data(&file.path, &document.data)?;
             let node = Node::compile(&file.path, document, &mut self.keys, &mut self.patterns, &self.data, 0)?;
             infos.push(RuleInfo {
                 kind,
@@ -150,12 +153,33 @@ impl RulesBuilder {
         Ok(())
     }
 
+    /// Read the data files that a rule names.
+    fn add_data(&mut self, file: &str, entries: &[DataDocument]) -> Result<(), LoadError> {
+        for entry in entries {
+            let Some(name) = &entry.dest_file else { continue };
+            let line = line_of(name);
+            let kind = entry.kind.as_deref().unwrap_or("string");
+            let kind = DataKind::named(kind).ok_or_else(|| {
+                LoadError::new(file, line, "data.type", format!("{kind} is none of string, regexp, map"))
+            })?;
+            let Some(text) = self.texts.get(&name.value) else {
+                let message = format!("{} is not there; what asks it finds nothing", name.value);
+                self.warnings.push(LoadError::new(file, line, "data.dest_file", message));
+                continue;
+            };
+            if let Some(error) = self.data.insert(&name.value, kind, text).into_iter().next() {
+                return Err(LoadError::new(&format!("data/{}", error.file), error.line as u64, "", error.message));
+            }
+        }
+        Ok(())
+    }
+
     fn add_scenarios(&mut self, file: &RuleFile) -> Result<(), LoadError> {
         let documents: Vec<ScenarioDocument> = document::read(&file.path, &file.text)?;
         let mut scenarios = Vec::new();
         for document in &documents {
             check_format(&file.path, document.format.as_deref())?;
-            self.warnings.extend(missing_data(&file.path, &document.data, &self.data));
+            self.add_data(&file.path, &document.data)?;
             let scenario = Scenario::compile(&file.path, document, &mut self.keys, &self.data)?;
             if self.scenarios.iter().chain(&scenarios).any(|known| known.name == scenario.name) {
                 let message = format!("a scenario {} is loaded already", scenario.name);

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use serde_saphyr::Spanned;
 
 use crate::data::DataFiles;
-use crate::date::parse_duration;
-use crate::document::{DataDocument, LoadError, ScenarioDocument, Text, line_of, nearest};
+use crate::date::GoDuration;
+use crate::document::{LoadError, ScenarioDocument, Text, line_of, nearest};
 use crate::event::{Keys, Namespace, Slot};
 use crate::expr::{self, Expr, Globals, Guard};
 use crate::overflow::Scope;
@@ -276,7 +276,10 @@ impl Compiler<'_> {
     fn duration(&self, text: Option<&Text>, key: &str) -> Result<Option<u64>, LoadError> {
         let Some(text) = text.filter(|text| !text.value.is_empty()) else { return Ok(None) };
         let duration =
-            parse_duration(&text.value).map_err(|error| LoadError::new(self.file, line_of(text), key, error))?;
+            GoDuration::parse(&text.value).map_err(|error| LoadError::new(self.file, line_of(text), key, error))?;
+        let Some(duration) = duration.duration() else {
+            return Err(LoadError::new(self.file, line_of(text), key, "is less than nothing"));
+        };
         Ok(Some(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
     }
 
@@ -375,10 +378,4 @@ pub(crate) fn compile_expression(
     data: &DataFiles,
 ) -> Result<Expr, LoadError> {
     expr::compile(&text.value, globals, keys, data).map_err(|error| LoadError::new(file, line_of(text), key, error))
-}
-
-/// What `data:` entries name that nobody supplied.
-pub(crate) fn missing_data(file: &str, entries: &[DataDocument], data: &DataFiles) -> Vec<LoadError> {
-    let missing = entries.iter().filter_map(|entry| entry.dest_file.as_ref()).filter(|name| !data.contains(&name.value));
-    missing.map(|name| LoadError::new(file, line_of(name), "data.dest_file", format!("{} is not there; what asks it finds nothing", name.value))).collect()
 }

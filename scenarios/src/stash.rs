@@ -8,7 +8,7 @@ use lymph_protocol::Timestamp;
 use serde_saphyr::Spanned;
 
 use crate::data::DataFiles;
-use crate::date::parse_duration;
+use crate::date::GoDuration;
 use crate::document::{LoadError, StashDocument, Text, line_of};
 use crate::event::{Event, Keys};
 use crate::expr::{Env, Expr, Globals, StashRead};
@@ -48,7 +48,10 @@ impl StashRule {
             name: required(&document.name, file, line, "stash.name")?.clone(),
             key: compile_expression(file, key, "stash.key", Globals::Parser, keys, data)?,
             value: compile_expression(file, value, "stash.value", Globals::Parser, keys, data)?,
-            ttl: parse_duration(&ttl.value).map_err(|error| LoadError::new(file, line_of(ttl), "stash.ttl", error))?,
+            ttl: GoDuration::parse(&ttl.value)
+                .map_err(|error| LoadError::new(file, line_of(ttl), "stash.ttl", error))?
+                .duration()
+                .ok_or_else(|| LoadError::new(file, line_of(ttl), "stash.ttl", "is less than nothing"))?,
             entries_max: document.size.unwrap_or(100).clamp(1, STASH_ENTRIES_MAX),
         })
     }

@@ -53,7 +53,7 @@ pub struct Trace {
 }
 
 /// Steps that are written down of one line.
-pub const STEPS_MAX: usize = 10_000;
+pub(crate) const STEPS_MAX: usize = 10_000;
 
 impl Trace {
     fn current(&mut self) -> Option<&mut Step> {
