@@ -67,9 +67,12 @@ pub struct Pen<'a> {
     pub address: &'a str,
     /// When the step begins.
     pub now_ms: u64,
-    pub(super) style: &'a Style,
-    pub(super) pids: &'a mut u32,
-    pub(super) written: &'a mut Vec<Written>,
+    /// How the machine writes.
+    pub style: &'a Style,
+    /// The machine's last process id.
+    pub pids: &'a mut u32,
+    /// What was written in this step.
+    pub written: &'a mut Vec<Written>,
 }
 
 impl Pen<'_> {

@@ -1,0 +1,389 @@
+//! A lab for tests that need root: a server and its clients in network namespaces of their own, with a `/dev` of
+//! their own for syslog. Nothing of the machine is touched, nothing leaves the lab, and it ends with the test.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+/// Says loudly that a test does not run here, and lets CI count it.
+pub(crate) fn skipped(reason: &str) {
+    let name = std::thread::current().name().unwrap_or("a test").to_owned();
+    eprintln!("SKIPPED: {name}: {reason}");
+    if let Some(path) = std::env::var_os("LYMPH_SKIPPED_LOG") {
+        let mut log = fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(path)
+            .unwrap();
+        writeln!(log, "SKIPPED: {name}: {reason}").unwrap();
+    }
+}
+
+/// Asks again and again for as long as that makes sense.
+pub(crate) fn eventually<T>(seconds: u32, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    for _ in 0..seconds * 10 {
+        if let Some(answer) = ask() {
+            return Some(answer);
+        }
+        sleep(Duration::from_millis(100));
+    }
+    None
+}
+
+/// A process that ends with the test.
+pub(crate) struct Running(pub(crate) Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Asks before it forces: nginx would leave its workers behind.
+struct Serving(Running);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").arg(self.0.0.id().to_string()).status();
+        eventually(5, || self.0.0.try_wait().unwrap_or_default());
+    }
+}
+
+/// The server's address in the lab. Benchmarking space: never routed, and not on the never-block list.
+pub(crate) const SERVER: &str = "198.18.0.1";
+
+/// A server and clients that reach it from 198.18.1.0/24.
+pub(crate) struct Lab {
+    /// What serves ends first, then the namespaces.
+    daemons: Vec<Serving>,
+    server: Running,
+    clients: Running,
+    dir: tempfile::TempDir,
+}
+
+impl Lab {
+    /// Builds the lab, or says why it cannot.
+    pub(crate) fn new() -> Result<Lab, String> {
+        if fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) != 0)
+        {
+            return Err("namespaces need root".to_owned());
+        }
+        for tool in [
+            "unshare",
+            "nsenter",
+            "ip",
+            "sshd",
+            "ssh",
+            "ssh-keygen",
+            "sshpass",
+            "rsyslogd",
+            "nginx",
+            "curl",
+        ] {
+            if find(tool).is_none() {
+                return Err(format!("{tool} is not installed"));
+            }
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let script = dir.path().join("server.sh");
+        fs::write(&script, SERVER_SCRIPT).unwrap();
+        let server = spawn(
+            Command::new("unshare")
+                .args(["-m", "-n", "--propagation", "private", "sh", "-e"])
+                .arg(&script)
+                .arg(dir.path()),
+        );
+        let ready = dir.path().join("server.ready");
+        eventually(10, || ready.exists().then_some(()))
+            .ok_or("the machine lets no namespace be made")?;
+        let clients = spawn(Command::new("unshare").args([
+            "-n",
+            "sh",
+            "-ec",
+            "ip link set lo up; exec sleep 3600",
+        ]));
+        let pid = clients.0.id();
+        let lab = Lab {
+            daemons: Vec::new(),
+            server,
+            clients,
+            dir,
+        };
+        // The clients' namespace is there once it differs from ours.
+        let own = fs::read_link("/proc/self/ns/net").unwrap();
+        eventually(5, || {
+            fs::read_link(format!("/proc/{pid}/ns/net"))
+                .ok()
+                .filter(|link| *link != own)
+        })
+        .ok_or("no second namespace")?;
+        lab.on_server(&["ip", "link", "set", "to-server", "netns", &pid.to_string()]);
+        let setup = "ip addr add 198.18.1.1/16 dev to-server; ip link set to-server up; \
+                     for n in $(seq 2 60); do ip addr add 198.18.1.$n/16 dev to-server; done";
+        lab.on_client(&["sh", "-ec", setup]);
+        Ok(lab)
+    }
+
+    /// A path in the lab's folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A command that will run on the server.
+    pub(crate) fn server_command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new("nsenter");
+        command
+            .args(["-m", "-n", "-t", &self.server.0.id().to_string(), "--"])
+            .arg(program)
+            .current_dir("/");
+        command
+    }
+
+    /// A command that will run where the clients are.
+    pub(crate) fn client_command(&self, program: &str) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["-n", "-t", &self.clients.0.id().to_string(), "--", program]);
+        command
+    }
+
+    fn on_server(&self, line: &[&str]) {
+        assert!(
+            self.server_command(line[0])
+                .args(&line[1..])
+                .status()
+                .unwrap()
+                .success(),
+            "{line:?}"
+        );
+    }
+
+    fn on_client(&self, line: &[&str]) {
+        assert!(
+            self.client_command(line[0])
+                .args(&line[1..])
+                .status()
+                .unwrap()
+                .success(),
+            "{line:?}"
+        );
+    }
+
+    /// Starts a program that serves for as long as the lab stands.
+    pub(crate) fn serve(
+        &mut self,
+        program: impl AsRef<std::ffi::OsStr>,
+        arguments: &[&str],
+    ) -> u32 {
+        let path = find(program.as_ref().to_str().unwrap()).unwrap();
+        let mut command = self.server_command(path);
+        command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let child = command.spawn().unwrap();
+        let pid = child.id();
+        self.daemons.push(Serving(Running(child)));
+        pid
+    }
+
+    /// A syslog daemon and an OpenSSH server that logs to it; returns the log.
+    pub(crate) fn start_sshd(&mut self) -> PathBuf {
+        let log = self.path("auth.log");
+        let conf = format!(
+            "module(load=\"imuxsock\")\nglobal(workDirectory=\"{dir}\")\n*.* action(type=\"omfile\" file=\"{log}\" template=\"RSYSLOG_FileFormat\")\n",
+            dir = self.dir.path().display(),
+            log = log.display()
+        );
+        let conf_path = self.path("rsyslog.conf");
+        fs::write(&conf_path, conf).unwrap();
+        let pid_file = self.path("rsyslog.pid");
+        self.serve(
+            "rsyslogd",
+            &[
+                "-n",
+                "-f",
+                conf_path.to_str().unwrap(),
+                "-i",
+                pid_file.to_str().unwrap(),
+            ],
+        );
+        eventually(10, || {
+            fs::read_to_string(&log)
+                .ok()
+                .filter(|text| text.contains("rsyslogd"))
+        })
+        .expect("rsyslogd writes");
+        let key = self.path("host_key");
+        let made = Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+            .arg(&key)
+            .status()
+            .unwrap();
+        assert!(made.success());
+        let conf = format!(
+            "Port 22022\nListenAddress {SERVER}\nHostKey {}\nPidFile {}\nUsePAM yes\nPasswordAuthentication yes\n\
+             KbdInteractiveAuthentication no\nPermitRootLogin yes\nMaxStartups 200\nUseDNS no\n",
+            key.display(),
+            self.path("sshd.pid").display()
+        );
+        let conf_path = self.path("sshd_config");
+        fs::write(&conf_path, conf).unwrap();
+        self.serve("sshd", &["-D", "-f", conf_path.to_str().unwrap()]);
+        eventually(10, || {
+            fs::read_to_string(&log)
+                .ok()
+                .filter(|text| text.contains("Server listening"))
+        })
+        .expect("sshd listens");
+        log
+    }
+
+    /// An nginx; returns its access log and its process.
+    pub(crate) fn start_nginx(&mut self) -> (PathBuf, u32) {
+        let log = self.path("access.log");
+        let site = self.path("site");
+        fs::create_dir(&site).unwrap();
+        fs::write(site.join("index.html"), "hello\n").unwrap();
+        let dir = self.dir.path().display().to_string();
+        let temp: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|kind| format!("{kind}_temp_path {dir}/tmp;\n"))
+            .concat();
+        let conf = format!(
+            "user root;\ndaemon off;\npid {dir}/nginx.pid;\nerror_log {dir}/error.log;\nevents {{}}\nhttp {{\n{temp}access_log {log};\n\
+             server {{ listen {SERVER}:8080; root {site}; }}\n}}\n",
+            log = log.display(),
+            site = site.display()
+        );
+        let conf_path = self.path("nginx.conf");
+        fs::write(&conf_path, conf).unwrap();
+        self.serve(
+            "nginx",
+            &[
+                "-c",
+                conf_path.to_str().unwrap(),
+                "-e",
+                self.path("error.log").to_str().unwrap(),
+            ],
+        );
+        let pid = eventually(10, || {
+            fs::read_to_string(self.path("nginx.pid"))
+                .ok()?
+                .trim()
+                .parse()
+                .ok()
+        })
+        .expect("nginx starts");
+        (log, pid)
+    }
+
+    /// One failed login of each of these clients, as often as wanted.
+    pub(crate) fn fail_to_log_in(&self, from: &str, user: &str, times: usize) {
+        let attempts: Vec<Running> = (0..times)
+            .map(|_| {
+                let mut command = self.client_command("sshpass");
+                command.args([
+                    "-p",
+                    "wrong",
+                    "ssh",
+                    "-F",
+                    "/dev/null",
+                    "-b",
+                    from,
+                    "-p",
+                    "22022",
+                    "-o",
+                    "StrictHostKeyChecking=no",
+                ]);
+                command.args([
+                    "-o",
+                    "UserKnownHostsFile=/dev/null",
+                    "-o",
+                    "PreferredAuthentications=password",
+                    "-o",
+                    "NumberOfPasswordPrompts=1",
+                ]);
+                command.arg(format!("{user}@{SERVER}")).arg("true");
+                Running(
+                    command
+                        .stdin(Stdio::null())
+                        .stdout(Stdio::null())
+                        .stderr(Stdio::null())
+                        .spawn()
+                        .unwrap(),
+                )
+            })
+            .collect();
+        for mut attempt in attempts {
+            assert!(
+                !attempt.0.wait().unwrap().success(),
+                "nobody has that password"
+            );
+        }
+    }
+
+    /// Requests of one client, in one connection.
+    pub(crate) fn request(&self, from: &str, paths: &[&str]) {
+        let mut command = self.client_command("curl");
+        command.args([
+            "-s",
+            "-A",
+            "Mozilla/5.0 (X11; Linux x86_64; rv:136.0) Gecko/20100101 Firefox/136.0",
+            "--path-as-is",
+            "--interface",
+            from,
+        ]);
+        for path in paths {
+            command
+                .arg(format!("http://{SERVER}:8080{path}"))
+                .args(["-o", "/dev/null"]);
+        }
+        assert!(command.status().unwrap().success(), "nginx answers");
+    }
+}
+
+fn spawn(command: &mut Command) -> Running {
+    Running(
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap(),
+    )
+}
+
+fn find(tool: &str) -> Option<PathBuf> {
+    let folders = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+    folders
+        .iter()
+        .map(|folder| Path::new(folder).join(tool))
+        .find(|path| path.exists())
+}
+
+/// `/dev` and `/run` of its own, one end of a cable, and then nothing but being there.
+const SERVER_SCRIPT: &str = r#"
+dir=$1
+mkdir "$dir/dev" "$dir/tmp"
+mount -t tmpfs lab "$dir/dev"
+for device in null zero full random urandom tty; do
+    touch "$dir/dev/$device"
+    mount --bind "/dev/$device" "$dir/dev/$device"
+done
+mkdir "$dir/dev/pts" "$dir/dev/shm"
+mount --bind /dev/pts "$dir/dev/pts"
+ln -s pts/ptmx "$dir/dev/ptmx"
+ln -s /proc/self/fd "$dir/dev/fd"
+mount --rbind "$dir/dev" /dev
+mount -t tmpfs lab /run
+mkdir /run/sshd
+ip link set lo up
+ip link add to-clients type veth peer name to-server
+ip addr add 198.18.0.1/16 dev to-clients
+ip link set to-clients up
+touch "$dir/server.ready"
+exec sleep 3600
+"#;
