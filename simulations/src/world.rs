@@ -166,8 +166,8 @@ impl World {
 
     fn expect_arrival(&mut self, host: usize, service: usize, class: usize) {
         let per_day = SERVICES[service].classes()[class].per_day;
-        if per_day > 0 {
-            let pause = self.chance.pause(86_400_000 * QUIETER / per_day);
+        if let Some(mean) = (86_400_000 * QUIETER).checked_div(per_day) {
+            let pause = self.chance.pause(mean);
             self.enqueue(
                 pause,
                 Due::Arrival {

@@ -236,8 +236,8 @@ impl Corpus {
 
     fn expect_arrival(&mut self, index: usize, now: u64) {
         let class = &self.wanted.service.classes()[index];
-        if class.per_day > 0 {
-            let pause = self.chance.pause(86_400_000 / class.per_day);
+        if let Some(mean) = 86_400_000_u64.checked_div(class.per_day) {
+            let pause = self.chance.pause(mean);
             self.enqueue(now + pause, Due::Arrival { class: index });
         }
     }

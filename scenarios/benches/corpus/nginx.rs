@@ -343,7 +343,7 @@ fn fetch(
         204 | 304 => 0,
         300..400 => 162,
         400 => 150,
-        400..500 => pen.chance.between(146, 555),
+        401..500 => pen.chance.between(146, 555),
         _ => pen.chance.between(300, 90_000),
     };
     pen.request(
