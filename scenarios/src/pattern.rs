@@ -10,7 +10,7 @@
 
 use std::fmt::Write as _;
 
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
 /// What one compiled pattern may cost.
 #[derive(Clone, Copy, Debug)]
@@ -23,9 +23,20 @@ pub(crate) struct Limits {
 
 impl Limits {
     /// For patterns that stand in a rule.
-    pub(crate) const RULE: Limits = Limits { program_bytes: 10 << 20, cache_bytes: 1 << 20 };
+    pub(crate) const RULE: Limits = Limits {
+        program_bytes: 10 << 20,
+        cache_bytes: 1 << 20,
+    };
+    /// For all patterns of a data file together.
+    pub(crate) const FILE: Limits = Limits {
+        program_bytes: 64 << 20,
+        cache_bytes: 8 << 20,
+    };
     /// For patterns that an expression puts together from a line.
-    pub(crate) const DYNAMIC: Limits = Limits { program_bytes: 1 << 20, cache_bytes: 256 << 10 };
+    pub(crate) const DYNAMIC: Limits = Limits {
+        program_bytes: 1 << 20,
+        cache_bytes: 256 << 10,
+    };
 }
 
 /// Longest pattern that is looked at, in bytes: the hub's longest, all groks put in, has 9,078.
@@ -49,7 +60,27 @@ pub(crate) fn compile(pattern: &str, limits: Limits) -> Result<Regex, PatternErr
         .size_limit(limits.program_bytes)
         .dfa_size_limit(limits.cache_bytes)
         .build()
-        .map_err(|error| PatternError { at: 0, message: last_line(&error.to_string()) })
+        .map_err(|error| PatternError {
+            at: 0,
+            message: last_line(&error.to_string()),
+        })
+}
+
+/// Compile patterns of which any may match. They must each compile alone.
+pub(crate) fn compile_set(patterns: &[&str], limits: Limits) -> Result<RegexSet, PatternError> {
+    let translated = patterns
+        .iter()
+        .map(|pattern| translate(pattern))
+        .collect::<Result<Vec<_>, _>>()?;
+    RegexSetBuilder::new(translated)
+        .unicode(false)
+        .size_limit(limits.program_bytes)
+        .dfa_size_limit(limits.cache_bytes)
+        .build()
+        .map_err(|error| PatternError {
+            at: 0,
+            message: last_line(&error.to_string()),
+        })
 }
 
 /// The `regex` crate's messages show the pattern on several lines; what is wrong stands on the last one.
@@ -61,9 +92,15 @@ fn last_line(message: &str) -> String {
 /// The same pattern in the `regex` crate's syntax, to be compiled with Unicode off.
 pub(crate) fn translate(pattern: &str) -> Result<String, PatternError> {
     if pattern.len() > PATTERN_BYTES_MAX {
-        return Err(PatternError { at: PATTERN_BYTES_MAX, message: "the pattern is too long".to_owned() });
+        return Err(PatternError {
+            at: PATTERN_BYTES_MAX,
+            message: "the pattern is too long".to_owned(),
+        });
     }
-    let mut translation = Translation { rest: Rest { pattern, at: 0 }, out: String::with_capacity(pattern.len() + 16) };
+    let mut translation = Translation {
+        rest: Rest { pattern, at: 0 },
+        out: String::with_capacity(pattern.len() + 16),
+    };
     while let Some(c) = translation.rest.next() {
         translation.piece(c)?;
     }
@@ -108,7 +145,10 @@ impl<'p> Rest<'p> {
     }
 
     fn error<T>(&self, message: &str) -> Result<T, PatternError> {
-        Err(PatternError { at: self.at, message: message.to_owned() })
+        Err(PatternError {
+            at: self.at,
+            message: message.to_owned(),
+        })
     }
 }
 
@@ -186,7 +226,10 @@ impl Translation<'_> {
             }
             first = false;
             let Some(item) = class_item(&mut self.rest)? else {
-                return Err(PatternError { at: start, message: "missing `]`".to_owned() });
+                return Err(PatternError {
+                    at: start,
+                    message: "missing `]`".to_owned(),
+                });
             };
             let low = match item {
                 Item::Char(c) => c,
@@ -243,7 +286,11 @@ fn class_item(rest: &mut Rest<'_>) -> Result<Option<Item>, PatternError> {
         && let Some(length) = rest.text().find(":]")
     {
         let name = &rest.text()[..length + 2];
-        if name[2..length].trim_start_matches('^').bytes().all(|b| b.is_ascii_lowercase()) {
+        if name[2..length]
+            .trim_start_matches('^')
+            .bytes()
+            .all(|b| b.is_ascii_lowercase())
+        {
             rest.at += name.len();
             return Ok(Some(Item::Class(name.to_owned(), NeedsUnicode::No)));
         }
@@ -299,7 +346,10 @@ fn property(kind: char, rest: &mut Rest<'_>) -> Result<Escape, PatternError> {
         rest.next().map(String::from)
     };
     match name {
-        Some(name) => Ok(Escape::Class(format!("\\{kind}{{{name}}}"), NeedsUnicode::Yes)),
+        Some(name) => Ok(Escape::Class(
+            format!("\\{kind}{{{name}}}"),
+            NeedsUnicode::Yes,
+        )),
         None => rest.error("a class without a name"),
     }
 }
@@ -312,7 +362,9 @@ fn hexadecimal(rest: &mut Rest<'_>) -> Result<Escape, PatternError> {
         rest.at += digits.map_or(0, str::len);
         digits
     };
-    let value = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()).and_then(char::from_u32);
+    let value = digits
+        .and_then(|digits| u32::from_str_radix(digits, 16).ok())
+        .and_then(char::from_u32);
     match value {
         Some(c) => Ok(Escape::Char(c)),
         None => rest.error("bad hexadecimal escape"),
@@ -321,7 +373,12 @@ fn hexadecimal(rest: &mut Rest<'_>) -> Result<Escape, PatternError> {
 
 /// One to three octal digits; a single one that is not 0 would be a back reference.
 fn octal(first: char, rest: &mut Rest<'_>) -> Result<Escape, PatternError> {
-    let digits = rest.text().bytes().take(2).take_while(|b| matches!(b, b'0'..=b'7')).count();
+    let digits = rest
+        .text()
+        .bytes()
+        .take(2)
+        .take_while(|b| matches!(b, b'0'..=b'7'))
+        .count();
     if first != '0' && digits == 0 {
         return rest.error("back references are not supported");
     }
@@ -371,8 +428,15 @@ mod tests {
 
     fn check(pattern: &str, text: &str, expected: Option<&str>) {
         let regex = compile(pattern, Limits::RULE).unwrap_or_else(|e| panic!("{pattern}: {e}"));
-        let found = regex.find(text.as_bytes()).map(|m| std::str::from_utf8(m.as_bytes()).unwrap());
-        assert_eq!(found, expected, "{pattern} on {text}, as {}", translate(pattern).unwrap());
+        let found = regex
+            .find(text.as_bytes())
+            .map(|m| std::str::from_utf8(m.as_bytes()).unwrap());
+        assert_eq!(
+            found,
+            expected,
+            "{pattern} on {text}, as {}",
+            translate(pattern).unwrap()
+        );
     }
 
     fn check_error(pattern: &str, at: usize) {
