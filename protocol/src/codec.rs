@@ -38,12 +38,18 @@ pub enum CodecError {
 }
 
 /// `version`, then the value; at most `LIMIT` bytes in all.
-pub fn encode<T: Serialize, const LIMIT: usize>(version: u8, value: &T) -> Result<Vec<u8>, CodecError> {
+pub fn encode<T: Serialize, const LIMIT: usize>(
+    version: u8,
+    value: &T,
+) -> Result<Vec<u8>, CodecError> {
     let mut bytes = vec![version];
     bincode::serde::encode_into_std_write(value, &mut bytes, bincode::config::standard())
         .map_err(|error| CodecError::Malformed(error.to_string()))?;
     if bytes.len() > LIMIT {
-        return Err(CodecError::TooLong { bytes: bytes.len(), limit: LIMIT });
+        return Err(CodecError::TooLong {
+            bytes: bytes.len(),
+            limit: LIMIT,
+        });
     }
     Ok(bytes)
 }
@@ -52,13 +58,22 @@ pub fn encode<T: Serialize, const LIMIT: usize>(version: u8, value: &T) -> Resul
 ///
 /// Neither reads nor allocates more than `LIMIT` bytes. The encoding is not canonical: whoever signs or
 /// hashes must do so over the bytes received.
-pub fn decode<T: DeserializeOwned, const LIMIT: usize>(version: u8, bytes: &[u8]) -> Result<T, CodecError> {
+pub fn decode<T: DeserializeOwned, const LIMIT: usize>(
+    version: u8,
+    bytes: &[u8],
+) -> Result<T, CodecError> {
     if bytes.len() > LIMIT {
-        return Err(CodecError::TooLong { bytes: bytes.len(), limit: LIMIT });
+        return Err(CodecError::TooLong {
+            bytes: bytes.len(),
+            limit: LIMIT,
+        });
     }
     let (&found, body) = bytes.split_first().ok_or(CodecError::Empty)?;
     if found != version {
-        return Err(CodecError::Version { found, expected: version });
+        return Err(CodecError::Version {
+            found,
+            expected: version,
+        });
     }
     let config = bincode::config::standard().with_limit::<LIMIT>();
     let (value, consumed) = bincode::serde::decode_from_slice(body, config)
@@ -80,21 +95,48 @@ mod tests {
     #[test]
     fn refuses_by_version_length_and_leftovers() {
         let bytes = encode::<_, LIMIT>(7, &("word".to_owned(), 300u32)).unwrap();
-        assert_eq!(decode::<(String, u32), LIMIT>(7, &bytes), Ok(("word".to_owned(), 300)));
-        assert_eq!(decode::<(String, u32), LIMIT>(8, &bytes), Err(CodecError::Version { found: 7, expected: 8 }));
+        assert_eq!(
+            decode::<(String, u32), LIMIT>(7, &bytes),
+            Ok(("word".to_owned(), 300))
+        );
+        assert_eq!(
+            decode::<(String, u32), LIMIT>(8, &bytes),
+            Err(CodecError::Version {
+                found: 7,
+                expected: 8
+            })
+        );
         assert_eq!(decode::<String, LIMIT>(7, &[]), Err(CodecError::Empty));
-        assert_eq!(decode::<(String, u32), 4>(7, &bytes), Err(CodecError::TooLong { bytes: bytes.len(), limit: 4 }));
+        assert_eq!(
+            decode::<(String, u32), 4>(7, &bytes),
+            Err(CodecError::TooLong {
+                bytes: bytes.len(),
+                limit: 4
+            })
+        );
         let longer = [bytes.as_slice(), &[0]].concat();
-        assert_eq!(decode::<(String, u32), LIMIT>(7, &longer), Err(CodecError::TrailingBytes(1)));
-        assert!(matches!(encode::<_, LIMIT>(1, &vec![0u8; 2000]), Err(CodecError::TooLong { .. })));
+        assert_eq!(
+            decode::<(String, u32), LIMIT>(7, &longer),
+            Err(CodecError::TrailingBytes(1))
+        );
+        assert!(matches!(
+            encode::<_, LIMIT>(1, &vec![0u8; 2000]),
+            Err(CodecError::TooLong { .. })
+        ));
     }
 
     #[test]
     fn a_hostile_length_allocates_nothing() {
         // 253 announces a u64 length: an exbibyte of list.
         let hostile = [1, 253, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f];
-        assert!(matches!(decode::<Vec<u64>, LIMIT>(1, &hostile), Err(CodecError::Malformed(_))));
-        assert!(matches!(decode::<String, LIMIT>(1, &hostile), Err(CodecError::Malformed(_))));
+        assert!(matches!(
+            decode::<Vec<u64>, LIMIT>(1, &hostile),
+            Err(CodecError::Malformed(_))
+        ));
+        assert!(matches!(
+            decode::<String, LIMIT>(1, &hostile),
+            Err(CodecError::Malformed(_))
+        ));
     }
 
     proptest! {

@@ -60,11 +60,17 @@ impl Subject {
 /// (6to4, RFC 3056) are unfolded.
 #[must_use]
 pub fn canonical_address(address: IpAddr) -> IpAddr {
-    let IpAddr::V6(v6) = address else { return address };
+    let IpAddr::V6(v6) = address else {
+        return address;
+    };
     let segments = v6.segments();
-    let embedded = |high: u16, low: u16| IpAddr::V4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
+    let embedded = |high: u16, low: u16| {
+        IpAddr::V4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
+    };
     match segments {
-        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => embedded(high, low),
+        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+            embedded(high, low)
+        }
         [0x2002, high, low, ..] => embedded(high, low),
         _ => address,
     }
@@ -96,7 +102,9 @@ impl FromStr for Subject {
         };
         let address: IpAddr = address.parse().map_err(|_| ParseSubjectError)?;
         match (address, prefix) {
-            (_, None) | (IpAddr::V4(_), Some("32")) | (IpAddr::V6(_), Some("128")) => Ok(Subject::of(address)),
+            (_, None) | (IpAddr::V4(_), Some("32")) | (IpAddr::V6(_), Some("128")) => {
+                Ok(Subject::of(address))
+            }
             (IpAddr::V6(v6), Some("64")) if v6.to_bits() as u64 == 0 => {
                 Ok(Subject::V6((v6.to_bits() >> 64) as u64))
             }
@@ -133,7 +141,17 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_subject() {
-        for text in ["", "1.2.3", "1.2.3.4/24", "1.2.3.4/", "2001:db8::/48", "2001:db8::1/64", "01.2.3.4", "a.b.c.d", "fe80::1%eth0"] {
+        for text in [
+            "",
+            "1.2.3",
+            "1.2.3.4/24",
+            "1.2.3.4/",
+            "2001:db8::/48",
+            "2001:db8::1/64",
+            "01.2.3.4",
+            "a.b.c.d",
+            "fe80::1%eth0",
+        ] {
             assert_eq!(text.parse::<Subject>(), Err(ParseSubjectError), "{text}");
         }
     }

@@ -21,10 +21,15 @@ pub(crate) fn attackers(scenario: &Scenario, bucket: &Bucket, keys: &Keys) -> Ve
     for (index, kept) in bucket.queue.iter().enumerate() {
         let scoped = bucket.scoped.get(index).map(|scoped| &**scoped);
         match &kept.overflow {
-            Some(overflow) => overflow.attackers.iter().filter_map(|old| adapt(scenario, old, scoped)).for_each(|new| {
-                found.insert(new.value.clone(), new);
-            }),
-            None => found.extend(of_line(scenario, kept, scoped, keys).map(|new| (new.value.clone(), new))),
+            Some(overflow) => overflow
+                .attackers
+                .iter()
+                .filter_map(|old| adapt(scenario, old, scoped))
+                .for_each(|new| {
+                    found.insert(new.value.clone(), new);
+                }),
+            None => found
+                .extend(of_line(scenario, kept, scoped, keys).map(|new| (new.value.clone(), new))),
         }
         if found.len() >= ATTACKERS_MAX {
             break;
@@ -33,16 +38,28 @@ pub(crate) fn attackers(scenario: &Scenario, bucket: &Bucket, keys: &Keys) -> Ve
     found.into_values().collect()
 }
 
-fn of_line(scenario: &Scenario, kept: &Kept, scoped: Option<&str>, keys: &Keys) -> Option<Attacker> {
+fn of_line(
+    scenario: &Scenario,
+    kept: &Kept,
+    scoped: Option<&str>,
+    keys: &Keys,
+) -> Option<Attacker> {
     let slot = keys.find(Namespace::Meta, "SourceRange");
-    let range = slot.and_then(|slot| kept.meta_value(slot)).and_then(range_text);
+    let range = slot
+        .and_then(|slot| kept.meta_value(slot))
+        .and_then(range_text);
     let value = match (&scenario.scope, scoped) {
         (Scope::Ip, _) => subject_text(kept.address?),
         (Scope::Range, Some(scoped)) => scoped.to_owned(),
         (Scope::Range, None) => range.clone()?,
         (Scope::Other(_), scoped) => scoped?.to_owned(),
     };
-    (!value.is_empty()).then(|| Attacker { scope: scenario.scope.clone(), value, address: kept.address, range })
+    (!value.is_empty()).then(|| Attacker {
+        scope: scenario.scope.clone(),
+        value,
+        address: kept.address,
+        range,
+    })
 }
 
 /// The source of a detection that was poured again, in the scope of this scenario.
@@ -54,7 +71,11 @@ fn adapt(scenario: &Scenario, old: &Attacker, scoped: Option<&str>) -> Option<At
         return None;
     }
     let value = scoped.map(str::to_owned).or_else(|| old.range.clone())?;
-    (!value.is_empty()).then(|| Attacker { scope: Scope::Range, value, ..old.clone() })
+    (!value.is_empty()).then(|| Attacker {
+        scope: Scope::Range,
+        value,
+        ..old.clone()
+    })
 }
 
 /// An address as it is spoken of: IPv4 as it is, IPv6 as its /64.

@@ -39,7 +39,11 @@ pub(crate) struct Attempts {
 
 impl Attempts {
     pub(crate) fn new(seed: u64) -> Self {
-        Attempts { seed, open: HashMap::with_hasher(FixedState::with_seed(seed)), order: VecDeque::new() }
+        Attempts {
+            seed,
+            open: HashMap::with_hasher(FixedState::with_seed(seed)),
+            order: VecDeque::new(),
+        }
     }
 
     /// Whether this line starts an attempt.
@@ -59,7 +63,13 @@ impl Attempts {
                 false
             }
             _ => {
-                self.open.insert(key, Attempt { last: at, parts: vec![part] });
+                self.open.insert(
+                    key,
+                    Attempt {
+                        last: at,
+                        parts: vec![part],
+                    },
+                );
                 true
             }
         }
@@ -77,7 +87,11 @@ impl Attempts {
     }
 
     pub(crate) fn record(&self) -> AttemptsRecord {
-        let mut open: Vec<_> = self.order.iter().filter_map(|(_, key)| Some((*key, self.open.get(key)?.clone()))).collect();
+        let mut open: Vec<_> = self
+            .order
+            .iter()
+            .filter_map(|(_, key)| Some((*key, self.open.get(key)?.clone())))
+            .collect();
         open.sort_by_key(|(key, attempt)| (attempt.last, *key));
         open.dedup_by_key(|(key, _)| *key);
         AttemptsRecord(open)
@@ -104,16 +118,31 @@ mod tests {
         let mut attempts = Attempts::new(1);
         let starts: Vec<bool> = lines
             .iter()
-            .map(|(millis, part)| attempts.starts(b"host/12/192.0.2.1/root", part.as_bytes(), Timestamp::from_millis(*millis)))
+            .map(|(millis, part)| {
+                attempts.starts(
+                    b"host/12/192.0.2.1/root",
+                    part.as_bytes(),
+                    Timestamp::from_millis(*millis),
+                )
+            })
             .collect();
         assert_eq!(starts, expected, "{lines:?}");
     }
 
     #[test]
     fn lines_of_one_attempt_are_one() {
-        check(&[(0, "invalid"), (0, "pam"), (1900, "failed")], &[true, false, false]);
-        check(&[(0, "failed"), (0, "failed"), (0, "failed")], &[true, true, true]);
-        check(&[(0, "pam"), (0, "failed"), (100, "pam"), (100, "failed")], &[true, false, true, false]);
+        check(
+            &[(0, "invalid"), (0, "pam"), (1900, "failed")],
+            &[true, false, false],
+        );
+        check(
+            &[(0, "failed"), (0, "failed"), (0, "failed")],
+            &[true, true, true],
+        );
+        check(
+            &[(0, "pam"), (0, "failed"), (100, "pam"), (100, "failed")],
+            &[true, false, true, false],
+        );
         check(&[(0, "invalid"), (2001, "failed")], &[true, true]);
         check(&[(5000, "invalid"), (3000, "failed")], &[true, false]);
     }
@@ -125,7 +154,10 @@ mod tests {
             assert!(attempts.starts(number.to_string().as_bytes(), b"invalid", Timestamp::EPOCH));
             assert!(attempts.open.len() <= ATTEMPTS_MAX && attempts.order.len() <= ATTEMPTS_MAX);
         }
-        assert!(attempts.starts(b"0", b"failed", Timestamp::EPOCH), "forgotten, so it starts again");
+        assert!(
+            attempts.starts(b"0", b"failed", Timestamp::EPOCH),
+            "forgotten, so it starts again"
+        );
         let last = (2 * ATTEMPTS_MAX - 1).to_string();
         assert!(!attempts.starts(last.as_bytes(), b"failed", Timestamp::EPOCH));
     }

@@ -91,7 +91,12 @@ struct List {
     bytes: usize,
 }
 
-const EMPTY: List = List { oldest: NOBODY, newest: NOBODY, buckets: 0, bytes: 0 };
+const EMPTY: List = List {
+    oldest: NOBODY,
+    newest: NOBODY,
+    buckets: 0,
+    bytes: 0,
+};
 
 /// Groups that are silent, oldest first, and until when.
 #[derive(Clone, Debug, Default)]
@@ -164,7 +169,7 @@ impl Buckets {
 
     /// Put back a bucket of a snapshot, as the most recently touched of its scenario.
     pub(crate) fn insert(&mut self, scenario: &Scenario, mut bucket: Bucket) {
-        self.next_expiry = self.next_expiry.min(bucket.given_up_at(scenario));
+        self.next_expiry = self.next_expiry.min(bucket.over_at(scenario));
         bucket.bytes = BUCKET_BYTES
             + DISTINCT_VALUE_BYTES * bucket.distinct.len()
             + bucket.queue.iter().map(|kept| kept.bytes()).sum::<usize>();
@@ -177,7 +182,9 @@ impl Buckets {
     /// snapshot outlives a change of other rules.
     fn key(&self, scenario: &Scenario, group: &[u8]) -> Key {
         let halves = [self.seed, self.seed ^ 0x9e37_79b9_7f4a_7c15];
-        let hash = |seed| foldhash::quality::FixedState::with_seed(seed).hash_one((scenario.fingerprint, group));
+        let hash = |seed| {
+            foldhash::quality::FixedState::with_seed(seed).hash_one((scenario.fingerprint, group))
+        };
         let [a, b] = halves.map(hash);
         Key(a, b)
     }
@@ -195,9 +202,20 @@ impl Buckets {
     }
 
     /// Pour an event that the scenario's filter let through.
-    pub(crate) fn pour(&mut self, scenario: &Scenario, index: u32, drop: &Drop<'_>, keys: &Keys) -> Poured {
-        let failed = || Poured { overflow: None, failed: true };
-        let Some(key) = self.key_of(scenario, drop) else { return failed() };
+    pub(crate) fn pour(
+        &mut self,
+        scenario: &Scenario,
+        index: u32,
+        drop: &Drop<'_>,
+        keys: &Keys,
+    ) -> Poured {
+        let failed = || Poured {
+            overflow: None,
+            failed: true,
+        };
+        let Some(key) = self.key_of(scenario, drop) else {
+            return failed();
+        };
         let at = drop.kept.at;
         if scenario.kind == Kind::Trigger {
             let bucket = Bucket::new(key, index, scenario, drop, self.seed);
@@ -219,7 +237,7 @@ impl Buckets {
             Some(place) => place,
             None => {
                 let new = Bucket::new(key, index, scenario, drop, self.seed);
-                self.next_expiry = self.next_expiry.min(new.given_up_at(scenario));
+                self.next_expiry = self.next_expiry.min(new.over_at(scenario));
                 self.link(new)
             }
         };
@@ -232,31 +250,61 @@ impl Buckets {
                 let full = self.unlink(place);
                 overflow = full.and_then(|full| self.run_over(scenario, full, drop.now, keys));
             }
-            Outcome::Failed => return Poured { overflow, failed: true },
+            Outcome::Failed => {
+                return Poured {
+                    overflow,
+                    failed: true,
+                };
+            }
         }
         self.keep_to_budget();
-        Poured { overflow, failed: false }
+        Poured {
+            overflow,
+            failed: false,
+        }
     }
 
-    fn pour_trigger(&mut self, scenario: &Scenario, mut bucket: Bucket, drop: &Drop<'_>, keys: &Keys) -> Poured {
-        let Some(scoped) = scope_value(scenario, drop) else { return Poured { overflow: None, failed: true } };
+    fn pour_trigger(
+        &mut self,
+        scenario: &Scenario,
+        mut bucket: Bucket,
+        drop: &Drop<'_>,
+        keys: &Keys,
+    ) -> Poured {
+        let Some(scoped) = scope_value(scenario, drop) else {
+            return Poured {
+                overflow: None,
+                failed: true,
+            };
+        };
         bucket.total = 1;
         bucket.keep(scenario, drop.kept, scoped);
-        Poured { overflow: self.run_over(scenario, bucket, drop.now, keys), failed: false }
+        Poured {
+            overflow: self.run_over(scenario, bucket, drop.now, keys),
+            failed: false,
+        }
     }
 
     fn pour_into(&mut self, place: u32, scenario: &Scenario, drop: &Drop<'_>) -> Outcome {
         let env = Env::of(drop.event, drop.now);
         let seed = self.seed;
-        let Some(scoped) = scope_value(scenario, drop) else { return Outcome::Failed };
-        let Some(bucket) = self.slab[place as usize].as_mut() else { return Outcome::Failed };
+        let Some(scoped) = scope_value(scenario, drop) else {
+            return Outcome::Failed;
+        };
+        let Some(bucket) = self.slab[place as usize].as_mut() else {
+            return Outcome::Failed;
+        };
 
         if let Some(distinct) = &scenario.distinct
             && let Ok(value) = distinct.eval(&env)
             && let Some(value) = value.as_bytes()
         {
             let full = bucket.distinct.len() >= DISTINCT_VALUES_MAX;
-            if full || !bucket.distinct.insert(FixedState::with_seed(seed).hash_one(value)) {
+            if full
+                || !bucket
+                    .distinct
+                    .insert(FixedState::with_seed(seed).hash_one(value))
+            {
                 return Outcome::Holds;
             }
             bucket.bytes += DISTINCT_VALUE_BYTES;
@@ -276,37 +324,58 @@ impl Buckets {
         if scenario.kind != Kind::Counter || bucket.total == 1 {
             bucket.touched_at = bucket.touched_at.max(drop.now);
         }
-        let (grown, list) = (bucket.bytes - before, bucket.scenario as usize);
-        self.bytes += grown;
-        self.lists[list].bytes += grown;
+        let (after, list) = (bucket.bytes, bucket.scenario as usize);
+        self.bytes = self.bytes - before + after;
+        self.lists[list].bytes = self.lists[list].bytes - before + after;
         if scenario.kind != Kind::Counter {
             self.move_to_newest(place);
         }
-        if !has_token || self.condition_holds(place, scenario, &env) { Outcome::RunsOver } else { Outcome::Holds }
+        if !has_token || self.condition_holds(place, scenario, &env) {
+            Outcome::RunsOver
+        } else {
+            Outcome::Holds
+        }
     }
 
     fn condition_holds(&mut self, place: u32, scenario: &Scenario, env: &Env<'_>) -> bool {
         if scenario.condition.is_none() && scenario.bayes.is_none() {
             return false;
         }
-        let Some(bucket) = self.slab[place as usize].as_mut() else { return false };
-        let (queue, leaky) = (QueueView::of(&bucket.queue, env.keys()), LeakyView::of(bucket, scenario));
+        let Some(bucket) = self.slab[place as usize].as_mut() else {
+            return false;
+        };
+        let (queue, leaky) = (
+            QueueView::of(&bucket.queue, env.keys()),
+            LeakyView::of(bucket, scenario),
+        );
         let env = env.with_queue(&queue, &leaky);
         if let Some(condition) = &scenario.condition
             && condition.eval_bool(&env) == Ok(true)
         {
             return true;
         }
-        let Some(bayes) = &scenario.bayes else { return false };
+        let Some(bayes) = &scenario.bayes else {
+            return false;
+        };
         let (posterior, guillotines) = bayes.posterior(bucket.guillotines, &env);
         bucket.guillotines = guillotines;
         posterior > bayes.threshold
     }
 
     /// The detection of a bucket that has run over, unless it is dropped or silenced.
-    fn run_over(&mut self, scenario: &Scenario, bucket: Bucket, now: Timestamp, keys: &Keys) -> Option<Overflow> {
+    fn run_over(
+        &mut self,
+        scenario: &Scenario,
+        bucket: Bucket,
+        now: Timestamp,
+        keys: &Keys,
+    ) -> Option<Overflow> {
         // A counter ends with its duration, the others with the event that did not fit.
-        let over_at = if scenario.kind == Kind::Counter { bucket.ends(scenario) } else { bucket.last_seen };
+        let over_at = if scenario.kind == Kind::Counter {
+            bucket.ends(scenario)
+        } else {
+            bucket.last_seen
+        };
         let attackers = attackers(scenario, &bucket, keys);
         if attackers.is_empty() {
             return None;
@@ -327,7 +396,10 @@ impl Buckets {
             whitelisted: None,
         };
         if let Some(filter) = &scenario.overflow_filter {
-            let (queue, leaky) = (QueueView::of(&bucket.queue, keys), LeakyView::of(&bucket, scenario));
+            let (queue, leaky) = (
+                QueueView::of(&bucket.queue, keys),
+                LeakyView::of(&bucket, scenario),
+            );
             let env = Env::overflow(&queue, &leaky, &overflow, now);
             if filter.eval_bool(&env) != Ok(true) {
                 return None;
@@ -343,18 +415,29 @@ impl Buckets {
     }
 
     /// Give up the buckets whose life has passed; counters run over.
-    pub(crate) fn expire(&mut self, scenarios: &[Arc<Scenario>], now: Timestamp, keys: &Keys) -> Vec<Overflow> {
+    pub(crate) fn expire(
+        &mut self,
+        scenarios: &[Arc<Scenario>],
+        now: Timestamp,
+        keys: &Keys,
+    ) -> Vec<Overflow> {
         let mut overflows = Vec::new();
         if now < self.next_expiry {
             return overflows;
         }
         for (index, scenario) in scenarios.iter().enumerate() {
-            while let Some(oldest) = self.slab.get(self.lists[index].oldest as usize).and_then(Option::as_ref) {
-                if oldest.given_up_at(scenario) > now {
+            while let Some(oldest) = self
+                .slab
+                .get(self.lists[index].oldest as usize)
+                .and_then(Option::as_ref)
+            {
+                if oldest.given_up_at(scenario) >= now {
                     break;
                 }
                 let place = self.lists[index].oldest;
-                let Some(bucket) = self.unlink(place) else { break };
+                let Some(bucket) = self.unlink(place) else {
+                    break;
+                };
                 if scenario.kind == Kind::Counter {
                     overflows.extend(self.run_over(scenario, bucket, now, keys));
                 }
@@ -372,7 +455,7 @@ impl Buckets {
     fn first_end(&self, scenarios: &[Arc<Scenario>]) -> Option<Timestamp> {
         let oldest = |(list, scenario): (&List, &Arc<Scenario>)| {
             let bucket = self.slab.get(list.oldest as usize)?.as_ref()?;
-            Some(bucket.given_up_at(scenario))
+            Some(bucket.over_at(scenario))
         };
         self.lists.iter().zip(scenarios).filter_map(oldest).min()
     }
@@ -395,7 +478,11 @@ impl Buckets {
                 (self.slab.len() - 1) as u32
             }
         };
-        match self.slab.get_mut(previous as usize).and_then(Option::as_mut) {
+        match self
+            .slab
+            .get_mut(previous as usize)
+            .and_then(Option::as_mut)
+        {
             Some(before) => before.next = place,
             None => self.lists[index].oldest = place,
         }
@@ -421,7 +508,9 @@ impl Buckets {
     }
 
     fn move_to_newest(&mut self, place: u32) {
-        let Some(bucket) = self.slab[place as usize].as_ref() else { return };
+        let Some(bucket) = self.slab[place as usize].as_ref() else {
+            return;
+        };
         let (index, previous, next) = (bucket.scenario, bucket.previous, bucket.next);
         if next == NOBODY {
             return;
@@ -440,7 +529,11 @@ impl Buckets {
 
     /// Make two neighbours of what stood round a bucket.
     fn join(&mut self, index: u32, previous: u32, next: u32) {
-        match self.slab.get_mut(previous as usize).and_then(Option::as_mut) {
+        match self
+            .slab
+            .get_mut(previous as usize)
+            .and_then(Option::as_mut)
+        {
             Some(before) => before.next = next,
             None => self.lists[index as usize].oldest = next,
         }
@@ -452,7 +545,12 @@ impl Buckets {
 
     fn keep_to_budget(&mut self) {
         while self.bytes > self.bytes_max {
-            let Some(list) = self.lists.iter().filter(|list| list.buckets > 0).max_by_key(|list| list.bytes) else {
+            let Some(list) = self
+                .lists
+                .iter()
+                .filter(|list| list.buckets > 0)
+                .max_by_key(|list| list.bytes)
+            else {
                 return;
             };
             self.unlink(list.oldest);
@@ -476,10 +574,15 @@ enum Outcome {
 
 /// What the scope's expression says of the event: nothing for scope Ip, `None` if it fails.
 fn scope_value(scenario: &Scenario, drop: &Drop<'_>) -> Option<Option<Box<str>>> {
-    let Some(expression) = &scenario.scope_expression else { return Some(None) };
+    let Some(expression) = &scenario.scope_expression else {
+        return Some(None);
+    };
     let value = expression.eval(&Env::of(drop.event, drop.now)).ok()?;
     // As CrowdSec has it: what is no text is the empty value.
-    let text = value.as_bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default();
+    let text = value
+        .as_bytes()
+        .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+        .unwrap_or_default();
     Some(Some(text.into_boxed_str()))
 }
 
@@ -506,7 +609,10 @@ impl Bucket {
     }
 
     /// A bucket of a snapshot, still empty.
-    #[expect(clippy::too_many_arguments, reason = "each is one number of the record")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is one number of the record"
+    )]
     pub(crate) fn restored(
         key: Key,
         scenario: u32,
@@ -539,7 +645,11 @@ impl Bucket {
 
     /// The end of its life by the clock of its events.
     fn ends(&self, scenario: &Scenario) -> Timestamp {
-        let from = if scenario.kind == Kind::Counter { self.first_seen } else { self.last_seen };
+        let from = if scenario.kind == Kind::Counter {
+            self.first_seen
+        } else {
+            self.last_seen
+        };
         from + Duration::from_millis(scenario.life_ms)
     }
 
@@ -548,14 +658,24 @@ impl Bucket {
         self.touched_at + Duration::from_millis(scenario.life_ms)
     }
 
+    /// The first moment at which it is over.
+    fn over_at(&self, scenario: &Scenario) -> Timestamp {
+        self.given_up_at(scenario) + Duration::from_millis(1)
+    }
+
     /// Take a token at `at`; false if there is none. Buckets without a bound always have one.
     fn take_token(&mut self, scenario: &Scenario, at: Timestamp) -> bool {
         let elapsed = at.since(self.last_seen).as_millis() as u64;
         self.last_seen = self.last_seen.max(at);
-        if scenario.kind != Kind::Leaky && scenario.capacity <= 0 || scenario.kind == Kind::Conditional {
+        if scenario.kind != Kind::Leaky && scenario.capacity <= 0
+            || scenario.kind == Kind::Conditional
+        {
             return true;
         }
-        let full = scenario.capacity.unsigned_abs().saturating_mul(scenario.leakspeed_ms);
+        let full = scenario
+            .capacity
+            .unsigned_abs()
+            .saturating_mul(scenario.leakspeed_ms);
         self.tokens = self.tokens.saturating_add(elapsed).min(full);
         match self.tokens.checked_sub(scenario.leakspeed_ms) {
             Some(left) => {
@@ -604,7 +724,10 @@ impl Blackhole {
 
     /// The silent groups, oldest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, Timestamp)> {
-        self.order.iter().filter(|(until, key)| self.until.get(key) == Some(until)).map(|(until, key)| (*key, *until))
+        self.order
+            .iter()
+            .filter(|(until, key)| self.until.get(key) == Some(until))
+            .map(|(until, key)| (*key, *until))
     }
 }
 

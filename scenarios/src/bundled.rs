@@ -12,13 +12,20 @@ static FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/bundled.in"
 #[must_use]
 pub fn files() -> Vec<RuleFile> {
     let rules = FILES.iter().filter(|(path, _)| path.ends_with(".yaml"));
-    rules.map(|(path, bytes)| RuleFile { path: (*path).to_owned(), text: text(bytes) }).collect()
+    rules
+        .map(|(path, bytes)| RuleFile {
+            path: (*path).to_owned(),
+            text: text(bytes),
+        })
+        .collect()
 }
 
 /// The bundled data files, by the name that rules give them.
 #[must_use]
 pub fn data() -> BTreeMap<String, Vec<u8>> {
-    let named = FILES.iter().filter_map(|(path, bytes)| Some((path.strip_prefix("data/")?.to_owned(), bytes.to_vec())));
+    let named = FILES
+        .iter()
+        .filter_map(|(path, bytes)| Some((path.strip_prefix("data/")?.to_owned(), bytes.to_vec())));
     named.collect()
 }
 
@@ -34,11 +41,20 @@ pub fn rules() -> Result<Rules, LoadError> {
 /// The sample logs beside the bundled rules, and what is expected of them.
 #[must_use]
 pub fn cases() -> Vec<Case> {
-    let find = |name: &str| FILES.iter().find(|(path, _)| *path == name).map(|(_, bytes)| *bytes);
+    let find = |name: &str| {
+        FILES
+            .iter()
+            .find(|(path, _)| *path == name)
+            .map(|(_, bytes)| *bytes)
+    };
     let case = |(path, log): &(&str, &[u8])| {
         let stem = path.strip_suffix(".log")?;
         let expect = find(&format!("{stem}.expect")).unwrap_or_default();
-        Some(Case { rule: format!("{stem}.yaml"), log: log.to_vec(), expect: text(expect) })
+        Some(Case {
+            rule: format!("{stem}.yaml"),
+            log: log.to_vec(),
+            expect: text(expect),
+        })
     };
     FILES.iter().filter_map(case).collect()
 }
@@ -62,11 +78,21 @@ mod tests {
     fn every_rule_of_a_service_has_a_sample_and_every_sample_comes_out_as_expected() {
         let rules = std::sync::Arc::new(rules().unwrap());
         let cases = cases();
-        for file in files().iter().filter(|file| !file.path.contains("s02-enrich") && !file.path.contains("s00-raw")) {
-            assert!(cases.iter().any(|case| case.rule == file.path), "{} has no sample log", file.path);
+        for file in files()
+            .iter()
+            .filter(|file| !file.path.contains("s02-enrich") && !file.path.contains("s00-raw"))
+        {
+            assert!(
+                cases.iter().any(|case| case.rule == file.path),
+                "{} has no sample log",
+                file.path
+            );
         }
         let results: Vec<_> = cases.iter().map(|case| case.run(&rules)).collect();
-        let failed: Vec<_> = results.iter().filter(|result| !result.mismatches.is_empty()).collect();
+        let failed: Vec<_> = results
+            .iter()
+            .filter(|result| !result.mismatches.is_empty())
+            .collect();
         assert!(failed.is_empty(), "{failed:#?}");
     }
 
@@ -79,7 +105,11 @@ mod tests {
         }
         let rules = std::sync::Arc::new(rules().unwrap());
         for case in cases() {
-            let path = format!("{}/rules/{}", env!("CARGO_MANIFEST_DIR"), case.rule.replace(".yaml", ".expect"));
+            let path = format!(
+                "{}/rules/{}",
+                env!("CARGO_MANIFEST_DIR"),
+                case.rule.replace(".yaml", ".expect")
+            );
             std::fs::write(path, case.actual(&rules)).unwrap();
         }
     }

@@ -56,19 +56,32 @@ impl Case {
     /// The log's type.
     #[must_use]
     pub fn log_type(&self) -> String {
-        let first: Option<Value> = self.expect.lines().next().and_then(|line| serde_json::from_str(line).ok());
-        first.and_then(|first| first["type"].as_str().map(str::to_owned)).unwrap_or_else(|| "syslog".to_owned())
+        let first: Option<Value> = self
+            .expect
+            .lines()
+            .next()
+            .and_then(|line| serde_json::from_str(line).ok());
+        first
+            .and_then(|first| first["type"].as_str().map(str::to_owned))
+            .unwrap_or_else(|| "syslog".to_owned())
     }
 
     /// Put the log through the rules and compare.
     #[must_use]
     pub fn run(&self, rules: &Arc<Rules>) -> CaseResult {
         let lines = |text: &str| -> Vec<String> {
-            let objects = text.lines().skip(1).filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+            let objects = text
+                .lines()
+                .skip(1)
+                .filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
             objects.map(str::to_owned).collect()
         };
         let (expected, actual) = (lines(&self.expect), lines(&self.actual(rules)));
-        let mut result = CaseResult { rule: self.rule.clone(), passed: 0, mismatches: Vec::new() };
+        let mut result = CaseResult {
+            rule: self.rule.clone(),
+            passed: 0,
+            mismatches: Vec::new(),
+        };
         for index in 0..expected.len().max(actual.len()) {
             let expected = expected.get(index).cloned().unwrap_or_default();
             let actual = actual.get(index).cloned().unwrap_or_default();
@@ -79,7 +92,10 @@ impl Case {
         }
         if result.passed == 0 && result.mismatches.is_empty() && !self.expect.contains("\"none\"") {
             let expected = "an expectation beside the log".to_owned();
-            result.mismatches.push(Mismatch { expected, actual: String::new() });
+            result.mismatches.push(Mismatch {
+                expected,
+                actual: String::new(),
+            });
         }
         result
     }
@@ -89,7 +105,10 @@ impl Case {
     pub fn actual(&self, rules: &Arc<Rules>) -> String {
         let log_type = self.log_type();
         let mut out = format!("{}\n", json!({ "type": log_type }));
-        let source = Arc::new(Source { log_time: true, ..Source::file(&self.rule, &log_type) });
+        let source = Arc::new(Source {
+            log_time: true,
+            ..Source::file(&self.rule, &log_type)
+        });
         let objects = match self.rule.starts_with("scenarios/") {
             true => self.detections(rules, &source),
             false => self.lines(rules, &source),
@@ -107,11 +126,17 @@ impl Case {
     fn log_lines<'a>(&'a self, source: &'a Arc<Source>) -> impl Iterator<Item = Line<'a>> {
         let text = self.log.strip_suffix(b"\n").unwrap_or(&self.log);
         let lines = text.split(|byte| *byte == b'\n').enumerate();
-        lines.map(move |(index, text)| Line { text, source, id: index as u64 + 1, received_at: CASE_TIME })
+        lines.map(move |(index, text)| Line {
+            text,
+            source,
+            id: index as u64 + 1,
+            received_at: CASE_TIME,
+        })
     }
 
     fn lines(&self, rules: &Arc<Rules>, source: &Arc<Source>) -> Vec<Value> {
-        let (mut event, mut scratch, stash) = (rules.new_event(), Scratch::default(), Stash::default());
+        let (mut event, mut scratch, stash) =
+            (rules.new_event(), Scratch::default(), Stash::default());
         let understood = |line: Line<'_>| {
             let parsed = rules.parse(&line, &mut event, &mut scratch, &stash);
             let time = event.log_time.map(|time| time.to_string());
@@ -127,13 +152,22 @@ impl Case {
 
     fn detections(&self, rules: &Arc<Rules>, source: &Arc<Source>) -> Vec<Value> {
         let mut detector = Detector::new(Arc::clone(rules), Limits::default(), 1);
-        let mut overflows: Vec<Overflow> =
-            self.log_lines(source).flat_map(|line| detector.handle(&line, CASE_TIME)).collect();
+        let mut overflows: Vec<Overflow> = self
+            .log_lines(source)
+            .flat_map(|line| detector.handle(&line, CASE_TIME))
+            .collect();
         overflows.extend(detector.tick(Timestamp::MAX));
         let own = |overflow: &&Overflow| {
-            rules.scenarios().iter().any(|scenario| scenario.name == overflow.scenario && *scenario.file == *self.rule)
+            rules
+                .scenarios()
+                .iter()
+                .any(|scenario| scenario.name == overflow.scenario && *scenario.file == *self.rule)
         };
-        overflows.iter().filter(own).flat_map(detection_objects).collect()
+        overflows
+            .iter()
+            .filter(own)
+            .flat_map(detection_objects)
+            .collect()
     }
 }
 

@@ -43,7 +43,9 @@ pub struct Limits {
 impl Default for Limits {
     /// 32 MiB: about 60,000 sources with one line each.
     fn default() -> Self {
-        Limits { bucket_bytes_max: 32 * 1024 * 1024 }
+        Limits {
+            bucket_bytes_max: 32 * 1024 * 1024,
+        }
     }
 }
 
@@ -142,14 +144,22 @@ impl Detector {
     /// Understand a line and pour it.
     pub fn handle(&mut self, line: &Line<'_>, now: Timestamp) -> Vec<Overflow> {
         let mut event = self.event.take().unwrap_or_else(|| self.rules.new_event());
-        let understood = self.rules.parse(line, &mut event, &mut self.scratch, &self.stash);
+        let understood = self
+            .rules
+            .parse(line, &mut event, &mut self.scratch, &self.stash);
         let overflows = self.pour(&mut event, line.text.len(), understood, now);
         self.event = Some(event);
         overflows
     }
 
     /// Pour an event that was parsed elsewhere, of a line that had so many bytes.
-    pub fn pour(&mut self, event: &mut Event, line_bytes: usize, understood: bool, now: Timestamp) -> Vec<Overflow> {
+    pub fn pour(
+        &mut self,
+        event: &mut Event,
+        line_bytes: usize,
+        understood: bool,
+        now: Timestamp,
+    ) -> Vec<Overflow> {
         self.counters.lines += 1;
         self.counters.cut += u64::from(line_bytes > LINE_BYTES_MAX);
         let replay = event.source.log_time;
@@ -179,7 +189,11 @@ impl Detector {
         };
         let own = self.rules.own;
         let attempt = event.field(own.attempt);
-        if !attempt.is_empty() && !self.attempts.starts(attempt, event.field(own.attempt_part), at) {
+        if !attempt.is_empty()
+            && !self
+                .attempts
+                .starts(attempt, event.field(own.attempt_part), at)
+        {
             self.counters.joined += 1;
             return overflows;
         }
@@ -201,16 +215,22 @@ impl Detector {
     /// When `tick` has something to do, and what.
     #[must_use]
     pub fn next_deadline(&self) -> Option<(Timestamp, &'static str)> {
-        self.buckets.next_deadline().map(|at| (at, "bucket expires"))
+        self.buckets
+            .next_deadline()
+            .map(|at| (at, "bucket expires"))
     }
 
     /// The client, canonical, if there is an address; `Err` if a proxy hides it.
     fn source(&self, event: &mut Event) -> Result<Option<IpAddr>, ProxyHidesClient> {
         let own = self.rules.own;
-        let Some(address) = parse_address(event.field(own.source_ip)) else { return Ok(None) };
+        let Some(address) = parse_address(event.field(own.source_ip)) else {
+            return Ok(None);
+        };
         if event.source.trusts_proxy(address) {
             let source = Arc::clone(&event.source);
-            let client = client_behind(event.field(own.forwarded_for), |hop| source.trusts_proxy(hop));
+            let client = client_behind(event.field(own.forwarded_for), |hop| {
+                source.trusts_proxy(hop)
+            });
             let client = client.ok_or(ProxyHidesClient)?;
             event.set(own.source_ip, client.to_string().as_bytes());
             return Ok(Some(client));
@@ -239,8 +259,13 @@ impl Detector {
             if is_line && address.is_none() && matches!(scenario.scope, Scope::Ip | Scope::Range) {
                 return false;
             }
-            let stash = StashAt { stash: &self.stash, now };
-            let passes = scenario.filter.eval_bool(&Env::of(event, now).with_stash(&stash));
+            let stash = StashAt {
+                stash: &self.stash,
+                now,
+            };
+            let passes = scenario
+                .filter
+                .eval_bool(&Env::of(event, now).with_stash(&stash));
             self.counters.failures += u64::from(passes.is_err());
             passes == Ok(true)
         });
@@ -255,7 +280,16 @@ impl Detector {
             for index in matching.iter().copied() {
                 let scenario = &rules.scenarios[index as usize];
                 for _ in 0..times {
-                    let poured = self.buckets.pour(scenario, index, &Drop { event, kept: &kept, now }, &rules.keys);
+                    let poured = self.buckets.pour(
+                        scenario,
+                        index,
+                        &Drop {
+                            event,
+                            kept: &kept,
+                            now,
+                        },
+                        &rules.keys,
+                    );
                     self.counters.failures += u64::from(poured.failed);
                     if let Some(overflow) = poured.overflow {
                         self.finish(overflow, now, overflows, depth);
@@ -268,7 +302,13 @@ impl Detector {
     }
 
     /// Postoverflows, and once more into the buckets if the scenario says so.
-    fn finish(&mut self, mut overflow: Overflow, now: Timestamp, overflows: &mut Vec<Overflow>, depth: usize) {
+    fn finish(
+        &mut self,
+        mut overflow: Overflow,
+        now: Timestamp,
+        overflows: &mut Vec<Overflow>,
+        depth: usize,
+    ) {
         let rules = Arc::clone(&self.rules);
         self.counters.overflows += 1;
         if rules.has_postoverflows() {
@@ -277,7 +317,10 @@ impl Detector {
             rules.postprocess(&mut event, now, &mut self.scratch, &self.stash);
             overflow.whitelisted = event.whitelisted.map(|reason| reason.to_string());
         }
-        let scenario = rules.scenarios.iter().find(|scenario| scenario.name == overflow.scenario);
+        let scenario = rules
+            .scenarios
+            .iter()
+            .find(|scenario| scenario.name == overflow.scenario);
         if scenario.is_some_and(|scenario| scenario.reprocess) && depth < REPROCESS_DEPTH_MAX {
             let mut event = rules.new_event();
             event.start_overflow(Arc::new(overflow.clone()), now);
@@ -292,14 +335,24 @@ impl Detector {
     /// Its memory, to be saved.
     #[must_use]
     pub fn snapshot(&self) -> DetectorSnapshot {
-        snapshot::take(&self.rules, self.seed, self.clock, &self.buckets, &self.attempts)
+        snapshot::take(
+            &self.rules,
+            self.seed,
+            self.clock,
+            &self.buckets,
+            &self.attempts,
+        )
     }
 
     /// Put back a memory in place of its own.
     pub fn restore(&mut self, snapshot: DetectorSnapshot) {
         self.seed = snapshot.seed;
         self.clock = snapshot.clock;
-        self.buckets = Buckets::new(self.rules.scenarios.len(), self.seed, self.limits.bucket_bytes_max);
+        self.buckets = Buckets::new(
+            self.rules.scenarios.len(),
+            self.seed,
+            self.limits.bucket_bytes_max,
+        );
         self.attempts = Attempts::new(self.seed);
         snapshot::put_back(snapshot, &self.rules, &mut self.buckets, &mut self.attempts);
     }
@@ -307,10 +360,20 @@ impl Detector {
     /// Scenarios whose filter lets the event through, for `explain`.
     #[must_use]
     pub fn matching(&self, event: &Event, now: Timestamp) -> Vec<Arc<str>> {
-        let stash = StashAt { stash: &self.stash, now };
+        let stash = StashAt {
+            stash: &self.stash,
+            now,
+        };
         let env = Env::of(event, now).with_stash(&stash);
-        let passes = |scenario: &&Arc<crate::scenario::Scenario>| scenario.filter.eval_bool(&env) == Ok(true);
-        self.rules.scenarios.iter().filter(passes).map(|scenario| Arc::clone(&scenario.name)).collect()
+        let passes = |scenario: &&Arc<crate::scenario::Scenario>| {
+            scenario.filter.eval_bool(&env) == Ok(true)
+        };
+        self.rules
+            .scenarios
+            .iter()
+            .filter(passes)
+            .map(|scenario| Arc::clone(&scenario.name))
+            .collect()
     }
 }
 
@@ -329,7 +392,9 @@ fn happened_at(event: &Event) -> Option<Timestamp> {
 }
 
 fn repeated(text: &[u8]) -> u32 {
-    let times = std::str::from_utf8(text).ok().and_then(|text| text.parse::<u32>().ok());
+    let times = std::str::from_utf8(text)
+        .ok()
+        .and_then(|text| text.parse::<u32>().ok());
     times.unwrap_or(1).clamp(1, REPEATED_MAX)
 }
 
@@ -360,7 +425,10 @@ impl Event {
     #[must_use]
     pub fn meta_text(&self) -> std::collections::BTreeMap<String, String> {
         let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-        self.map(Namespace::Meta).into_iter().map(|(key, value)| (key.to_owned(), text(value))).collect()
+        self.map(Namespace::Meta)
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), text(value)))
+            .collect()
     }
 }
 
@@ -369,16 +437,24 @@ mod tests {
     use super::*;
 
     fn check(forwarded_for: &str, expected: Option<&str>) {
-        let proxies = ["192.0.2.1", "192.0.2.2", "2001:db8::1"].map(|proxy| proxy.parse::<IpAddr>().unwrap());
+        let proxies =
+            ["192.0.2.1", "192.0.2.2", "2001:db8::1"].map(|proxy| proxy.parse::<IpAddr>().unwrap());
         let client = client_behind(forwarded_for.as_bytes(), |hop| proxies.contains(&hop));
-        assert_eq!(client, expected.map(|address| address.parse().unwrap()), "{forwarded_for}");
+        assert_eq!(
+            client,
+            expected.map(|address| address.parse().unwrap()),
+            "{forwarded_for}"
+        );
     }
 
     #[test]
     fn the_client_is_the_last_hop_that_is_no_proxy() {
         check("203.0.113.9", Some("203.0.113.9"));
         check("203.0.113.9, 192.0.2.1", Some("203.0.113.9"));
-        check("8.8.8.8, 203.0.113.9,192.0.2.2 , 192.0.2.1", Some("203.0.113.9"));
+        check(
+            "8.8.8.8, 203.0.113.9,192.0.2.2 , 192.0.2.1",
+            Some("203.0.113.9"),
+        );
         check("203.0.113.9:4711", Some("203.0.113.9"));
         check("[2001:db8::9]:80, [2001:db8::1]", Some("2001:db8::9"));
         check("::ffff:203.0.113.9", Some("203.0.113.9"));
@@ -391,7 +467,14 @@ mod tests {
 
     #[test]
     fn one_line_counts_as_often_as_it_says_within_reason() {
-        for (text, times) in [("", 1), ("0", 1), ("5", 5), ("3000", REPEATED_MAX), ("x", 1), ("-2", 1)] {
+        for (text, times) in [
+            ("", 1),
+            ("0", 1),
+            ("5", 5),
+            ("3000", REPEATED_MAX),
+            ("x", 1),
+            ("-2", 1),
+        ] {
             assert_eq!(repeated(text.as_bytes()), times, "{text}");
         }
     }

@@ -24,7 +24,12 @@ pub struct LoadError {
 
 impl LoadError {
     pub(crate) fn new(file: &str, line: u64, key: &str, message: impl fmt::Display) -> Self {
-        LoadError { file: file.to_owned(), line, key: key.to_owned(), message: message.to_string() }
+        LoadError {
+            file: file.to_owned(),
+            line,
+            key: key.to_owned(),
+            message: message.to_string(),
+        }
     }
 }
 
@@ -200,7 +205,10 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Ordered<T> {
                 Ok(Ordered::default())
             }
 
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<Self::Value, A::Error> {
                 let mut entries = Vec::new();
                 while let Some(entry) = map.next_entry()? {
                     entries.push(entry);
@@ -216,9 +224,15 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Ordered<T> {
 pub(crate) const RULE_FILE_BYTES_MAX: usize = 1024 * 1024;
 
 /// Every document of a rule file.
-pub(crate) fn read<T: serde::de::DeserializeOwned>(file: &str, text: &str) -> Result<Vec<T>, LoadError> {
+pub(crate) fn read<T: serde::de::DeserializeOwned>(
+    file: &str,
+    text: &str,
+) -> Result<Vec<T>, LoadError> {
     if text.len() > RULE_FILE_BYTES_MAX {
-        let message = format!("{} bytes, at most {RULE_FILE_BYTES_MAX} are read", text.len());
+        let message = format!(
+            "{} bytes, at most {RULE_FILE_BYTES_MAX} are read",
+            text.len()
+        );
         return Err(LoadError::new(file, 0, "", message));
     }
     serde_saphyr::from_multiple(text).map_err(|error| {
@@ -228,9 +242,14 @@ pub(crate) fn read<T: serde::de::DeserializeOwned>(file: &str, text: &str) -> Re
 }
 
 fn yaml_error(file: &str, line: u64, error: &serde_saphyr::Error) -> LoadError {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "an error type of another crate, with one case worth more words")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "an error type of another crate, with one case worth more words"
+    )]
     match error {
-        serde_saphyr::Error::SerdeUnknownField { field, expected, .. } => {
+        serde_saphyr::Error::SerdeUnknownField {
+            field, expected, ..
+        } => {
             let message = match nearest(field, expected.iter().copied()) {
                 Some(near) => format!("unknown key, did you mean {near}?"),
                 None => format!("unknown key; allowed here: {}", expected.join(", ")),
@@ -247,12 +266,22 @@ fn first_line(text: &str) -> &str {
 
 /// The candidate that is at most two edits (and less than half its length) away from what was written.
 #[must_use]
-pub fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(
+    written: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let close = |candidate: &&str| {
-        let distance = edit_distance(&written.to_ascii_lowercase(), &candidate.to_ascii_lowercase());
+        let distance = edit_distance(
+            &written.to_ascii_lowercase(),
+            &candidate.to_ascii_lowercase(),
+        );
         (distance <= 2 && distance * 2 < candidate.len().max(2)).then_some(distance)
     };
-    candidates.into_iter().filter_map(|name| close(&name).map(|distance| (distance, name))).min().map(|(_, name)| name)
+    candidates
+        .into_iter()
+        .filter_map(|name| close(&name).map(|distance| (distance, name)))
+        .min()
+        .map(|(_, name)| name)
 }
 
 /// Levenshtein's distance, by characters, of texts that are short: anything past 64 bytes is far away.
@@ -285,28 +314,49 @@ mod tests {
 
     fn check(yaml: &str, expected: &str) {
         let error = read::<ScenarioDocument>("x.yaml", yaml).expect_err(yaml);
-        assert!(error.to_string().contains(expected), "{error} does not contain {expected:?}");
+        assert!(
+            error.to_string().contains(expected),
+            "{error} does not contain {expected:?}"
+        );
     }
 
     #[test]
     fn mistakes_say_file_line_and_key() {
-        check("name: a\nfiltre: b\n", "x.yaml:2: filtre: unknown key, did you mean filter?");
-        check("name: a\nbananas: b\n", "x.yaml:2: bananas: unknown key; allowed here: type, name");
+        check(
+            "name: a\nfiltre: b\n",
+            "x.yaml:2: filtre: unknown key, did you mean filter?",
+        );
+        check(
+            "name: a\nbananas: b\n",
+            "x.yaml:2: bananas: unknown key; allowed here: type, name",
+        );
         check("name: a\nname: b\n", "x.yaml:2");
         check("name: a\ncapacity: many\n", "x.yaml:2");
-        check("name: a\n---\nname: b\nscope:\n  tipe: Ip\n", "x.yaml:5: tipe: unknown key, did you mean type?");
+        check(
+            "name: a\n---\nname: b\nscope:\n  tipe: Ip\n",
+            "x.yaml:5: tipe: unknown key, did you mean type?",
+        );
         check("name: [\n", "x.yaml:");
-        check(&format!("name: {}", "a".repeat(RULE_FILE_BYTES_MAX)), "at most");
+        check(
+            &format!("name: {}", "a".repeat(RULE_FILE_BYTES_MAX)),
+            "at most",
+        );
     }
 
     #[test]
     fn documents_keep_order_and_lines() {
-        let yaml = "pattern_syntax:\n  B: 'x'\n  A: 'y'\n---\n---\nfilter: |\n  evt.Meta.a == 'b'\n";
+        let yaml =
+            "pattern_syntax:\n  B: 'x'\n  A: 'y'\n---\n---\nfilter: |\n  evt.Meta.a == 'b'\n";
         let nodes = read::<NodeDocument>("x.yaml", yaml).unwrap();
-        let names: Vec<_> = nodes[0].pattern_syntax.0.iter().map(|(name, text)| (name.as_str(), line_of(text))).collect();
+        let names: Vec<_> = nodes[0]
+            .pattern_syntax
+            .0
+            .iter()
+            .map(|(name, text)| (name.as_str(), line_of(text)))
+            .collect();
         assert_eq!(names, [("B", 2), ("A", 3)]);
         let filter = nodes.last().unwrap().filter.as_ref().unwrap();
-        assert_eq!(line_of(filter), 6);
+        assert_eq!(line_of(filter), 7, "where its text starts");
     }
 
     #[test]

@@ -20,8 +20,14 @@ pub(crate) enum Enricher {
 }
 
 impl Enricher {
-    pub(crate) const NAMES: [&str; 6] =
-        ["ParseDate", "UnmarshalJSON", "GeoIpCity", "GeoIpASN", "IpToRange", "reverse_dns"];
+    pub(crate) const NAMES: [&str; 6] = [
+        "ParseDate",
+        "UnmarshalJSON",
+        "GeoIpCity",
+        "GeoIpASN",
+        "IpToRange",
+        "reverse_dns",
+    ];
 
     pub(crate) fn named(name: &str) -> Option<Enricher> {
         match name {

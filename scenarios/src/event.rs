@@ -109,7 +109,10 @@ pub struct Span {
 }
 
 impl Span {
-    const UNSET: Span = Span { start: u32::MAX, end: u32::MAX };
+    const UNSET: Span = Span {
+        start: u32::MAX,
+        end: u32::MAX,
+    };
     const EMPTY: Span = Span { start: 0, end: 0 };
 
     fn is_set(self) -> bool {
@@ -272,7 +275,10 @@ impl Event {
     pub fn get_by_name(&self, namespace: Namespace, name: &str) -> Option<&[u8]> {
         match self.keys.find(namespace, name) {
             Some(slot) => self.get(slot),
-            None => self.unnamed.get(&(namespace, Box::from(name))).map(|span| self.text(*span)),
+            None => self
+                .unnamed
+                .get(&(namespace, Box::from(name)))
+                .map(|span| self.text(*span)),
         }
     }
 
@@ -283,8 +289,13 @@ impl Event {
             let (in_map, name) = self.keys.name(*slot);
             (in_map == namespace).then(|| (name, self.field(*slot)))
         });
-        let unnamed = self.unnamed.iter().filter(|((in_map, _), _)| *in_map == namespace);
-        let mut all: Vec<_> = named.chain(unnamed.map(|((_, name), span)| (&**name, self.text(*span)))).collect();
+        let unnamed = self
+            .unnamed
+            .iter()
+            .filter(|((in_map, _), _)| *in_map == namespace);
+        let mut all: Vec<_> = named
+            .chain(unnamed.map(|((_, name), span)| (&**name, self.text(*span))))
+            .collect();
         all.sort_unstable_by_key(|(name, _)| *name);
         all
     }
@@ -315,13 +326,19 @@ impl Event {
     /// The span of the whole line.
     #[must_use]
     pub fn raw_span(&self) -> Span {
-        Span { start: 0, end: self.line_bytes as u32 }
+        Span {
+            start: 0,
+            end: self.line_bytes as u32,
+        }
     }
 
     /// Set a field to the piece `start..end` of a span.
     #[inline]
     pub fn set_piece(&mut self, slot: Slot, of: Span, start: usize, end: usize) {
-        let piece = Span { start: of.start + start as u32, end: of.start + end as u32 };
+        let piece = Span {
+            start: of.start + start as u32,
+            end: of.start + end as u32,
+        };
         debug_assert!(piece.start <= piece.end && piece.end <= of.end);
         self.set_span(slot, piece);
     }
@@ -362,7 +379,10 @@ impl Event {
         }
         let start = self.buffer.len() as u32;
         self.buffer.extend_from_slice(text);
-        Some(Span { start, end: self.buffer.len() as u32 })
+        Some(Span {
+            start,
+            end: self.buffer.len() as u32,
+        })
     }
 
     /// The span of a text that lies in this event's own buffer.
@@ -371,7 +391,10 @@ impl Event {
         let base = self.buffer.as_ptr() as usize;
         let start = (text.as_ptr() as usize).checked_sub(base)?;
         let end = start + text.len();
-        (end <= self.buffer.len()).then_some(Span { start: start as u32, end: end as u32 })
+        (end <= self.buffer.len()).then_some(Span {
+            start: start as u32,
+            end: end as u32,
+        })
     }
 
     /// `evt.StrTime`: the log's own time, still as text.
@@ -414,7 +437,10 @@ impl Event {
     /// The structured value with that name.
     #[must_use]
     pub fn data(&self, name: &str) -> Option<&Data> {
-        self.unmarshaled.iter().find(|(key, _)| &**key == name).map(|(_, data)| data)
+        self.unmarshaled
+            .iter()
+            .find(|(key, _)| &**key == name)
+            .map(|(_, data)| data)
     }
 
     /// Put a structured value under a name, in place of the one that was there.

@@ -37,11 +37,21 @@ impl Index {
                 None => uses.push((guard.field.clone(), 1)),
             }
         }
-        let popularity = |guard: &Guard| uses.iter().find(|(field, _)| *field == guard.field).map_or(0, |(_, n)| *n);
+        let popularity = |guard: &Guard| {
+            uses.iter()
+                .find(|(field, _)| *field == guard.field)
+                .map_or(0, |(_, n)| *n)
+        };
         let mut index = Index::default();
         for (number, guards) in guards.iter().enumerate() {
             // The first of the most popular, so that the result hangs on nothing but the rules.
-            let best = guards.iter().reduce(|best, guard| if popularity(guard) > popularity(best) { guard } else { best });
+            let best = guards.iter().reduce(|best, guard| {
+                if popularity(guard) > popularity(best) {
+                    guard
+                } else {
+                    best
+                }
+            });
             match best {
                 Some(guard) => index.file(guard, number as u32),
                 None => index.always.push(number as u32),
@@ -51,15 +61,23 @@ impl Index {
     }
 
     fn file(&mut self, guard: &Guard, number: u32) {
-        let place = self.fields.iter().position(|known| known.field == guard.field).unwrap_or_else(|| {
-            self.fields.push(FieldIndex {
-                field: guard.field.clone(),
-                by_value: HashMap::with_hasher(FixedState::with_seed(0)),
+        let place = self
+            .fields
+            .iter()
+            .position(|known| known.field == guard.field)
+            .unwrap_or_else(|| {
+                self.fields.push(FieldIndex {
+                    field: guard.field.clone(),
+                    by_value: HashMap::with_hasher(FixedState::with_seed(0)),
+                });
+                self.fields.len() - 1
             });
-            self.fields.len() - 1
-        });
         for value in &guard.values {
-            self.fields[place].by_value.entry(value.clone()).or_default().push(number);
+            self.fields[place]
+                .by_value
+                .entry(value.clone())
+                .or_default()
+                .push(number);
         }
     }
 
@@ -68,11 +86,18 @@ impl Index {
         found.clear();
         found.extend_from_slice(&self.always);
         for field in &self.fields {
-            if let Some(numbers) = field.by_value.get(field.field.read(event)) {
+            if let Some(numbers) = field.by_value.get(read(&field.field, event)) {
                 found.extend_from_slice(numbers);
             }
         }
         found.sort_unstable();
         found.dedup();
+    }
+}
+
+fn read<'a>(field: &GuardField, event: &'a Event) -> &'a [u8] {
+    match field {
+        GuardField::Field(slot) => event.field(*slot),
+        GuardField::Label(name) => event.source.label(name).as_bytes(),
     }
 }

@@ -67,34 +67,53 @@ impl Kept {
 
     /// The value of one key of `Meta`.
     pub(crate) fn meta_value(&self, slot: Slot) -> Option<&[u8]> {
-        self.meta().find(|(key, _)| *key == slot).map(|(_, value)| value)
+        self.meta()
+            .find(|(key, _)| *key == slot)
+            .map(|(_, value)| value)
     }
 
     /// As it leaves with a detection.
     pub(crate) fn poured(&self, keys: &Keys) -> Poured {
         let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-        let meta: BTreeMap<_, _> =
-            self.meta().map(|(slot, value)| (keys.name(slot).1.to_owned(), text(value))).collect();
-        Poured { at: self.at, line: self.line, log_time: self.log_time.map(|time| time.to_string()), meta }
+        let meta: BTreeMap<_, _> = self
+            .meta()
+            .map(|(slot, value)| (keys.name(slot).1.to_owned(), text(value)))
+            .collect();
+        Poured {
+            at: self.at,
+            line: self.line,
+            log_time: self.log_time.map(|time| time.to_string()),
+            meta,
+        }
     }
 
     pub(crate) fn record(&self) -> KeptRecord {
         KeptRecord {
             at: self.at,
             line: self.line,
-            log_time: self.log_time.map(|time| (time.unix_secs(), time.nanosecond(), time.offset_secs())),
+            log_time: self
+                .log_time
+                .map(|time| (time.unix_secs(), time.nanosecond(), time.offset_secs())),
             address: self.address,
-            meta: self.meta().map(|(slot, value)| (slot.number(), value.to_vec())).collect(),
+            meta: self
+                .meta()
+                .map(|(slot, value)| (slot.number(), value.to_vec()))
+                .collect(),
         }
     }
 
     pub(crate) fn restore(record: KeptRecord, slot_of: &dyn Fn(u16) -> Option<Slot>) -> Self {
-        let meta: Vec<(Slot, Vec<u8>)> =
-            record.meta.into_iter().filter_map(|(number, value)| Some((slot_of(number)?, value))).collect();
+        let meta: Vec<(Slot, Vec<u8>)> = record
+            .meta
+            .into_iter()
+            .filter_map(|(number, value)| Some((slot_of(number)?, value)))
+            .collect();
         Kept {
             at: record.at,
             line: record.line,
-            log_time: record.log_time.map(|(secs, nanos, offset)| LogTime::from_unix(secs, nanos).in_offset(offset)),
+            log_time: record
+                .log_time
+                .map(|(secs, nanos, offset)| LogTime::from_unix(secs, nanos).in_offset(offset)),
             address: record.address,
             overflow: None,
             meta: pack(meta.iter().map(|(slot, value)| (*slot, value.as_slice()))),

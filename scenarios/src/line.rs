@@ -66,6 +66,8 @@ impl Source {
     #[must_use]
     pub fn trusts_proxy(&self, address: IpAddr) -> bool {
         let address = canonical_address(address);
-        self.trusted_proxies.iter().any(|net| net.contains(&address))
+        self.trusted_proxies
+            .iter()
+            .any(|net| net.contains(&address))
     }
 }

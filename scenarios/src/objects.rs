@@ -18,7 +18,15 @@ pub(crate) struct QueueView<'a>(Vec<KeptView<'a>>);
 
 impl<'a> QueueView<'a> {
     pub(crate) fn of(queue: &'a VecDeque<Arc<Kept>>, keys: &'a Keys) -> Self {
-        QueueView(queue.iter().map(|kept| KeptView { kept, meta: MetaView { kept, keys } }).collect())
+        QueueView(
+            queue
+                .iter()
+                .map(|kept| KeptView {
+                    kept,
+                    meta: MetaView { kept, keys },
+                })
+                .collect(),
+        )
     }
 }
 
@@ -56,7 +64,10 @@ impl Object for KeptView<'_> {
         Some(match name {
             "Meta" => Value::Object(&self.meta),
             "Time" => Value::Time(LogTime::from(self.kept.at)),
-            "MarshaledTime" => self.kept.log_time.map_or(Value::from(""), |time| Value::text(time.to_string())),
+            "MarshaledTime" => self
+                .kept
+                .log_time
+                .map_or(Value::from(""), |time| Value::text(time.to_string())),
             "Parsed" | "Enriched" => Value::Labels(&NOTHING),
             "Type" => Value::Int(i64::from(self.kept.overflow.is_some())),
             "Overflow" => match &self.kept.overflow {
@@ -72,7 +83,11 @@ impl Object for KeptView<'_> {
     fn call<'a>(&'a self, method: &str, arguments: &[Value<'_>]) -> Option<Value<'a>> {
         match (method, arguments) {
             ("GetMeta", [key]) => self.meta.member(std::str::from_utf8(key.as_bytes()?).ok()?),
-            ("GetType", _) => Some(Value::from(if self.kept.overflow.is_some() { "overflow" } else { "log" })),
+            ("GetType", _) => Some(Value::from(if self.kept.overflow.is_some() {
+                "overflow"
+            } else {
+                "log"
+            })),
             _ => None,
         }
     }
@@ -87,7 +102,10 @@ struct MetaView<'a> {
 impl Object for MetaView<'_> {
     fn member<'a>(&'a self, name: &str) -> Option<Value<'a>> {
         let slot = self.keys.find(Namespace::Meta, name);
-        Some(Value::Str(slot.and_then(|slot| self.kept.meta_value(slot)).unwrap_or_default()))
+        Some(Value::Str(
+            slot.and_then(|slot| self.kept.meta_value(slot))
+                .unwrap_or_default(),
+        ))
     }
 
     fn len(&self) -> Option<usize> {
@@ -115,7 +133,10 @@ impl Object for LeakyView<'_> {
             "First_ts" => Value::Time(LogTime::from(self.bucket.first_seen)),
             "Last_ts" | "Ovflw_ts" => Value::Time(LogTime::from(self.bucket.last_seen)),
             "Name" => Value::from(&*self.scenario.name),
-            "Mapkey" => Value::text(format!("{:016x}{:016x}", self.bucket.key.0, self.bucket.key.1)),
+            "Mapkey" => Value::text(format!(
+                "{:016x}{:016x}",
+                self.bucket.key.0, self.bucket.key.1
+            )),
             _ => return None,
         })
     }

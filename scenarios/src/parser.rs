@@ -104,30 +104,58 @@ impl Node {
         depth: usize,
     ) -> Result<Node, LoadError> {
         if depth > NODE_DEPTH_MAX {
-            return Err(LoadError::new(file, 0, "nodes", format!("deeper than {NODE_DEPTH_MAX}")));
+            return Err(LoadError::new(
+                file,
+                0,
+                "nodes",
+                format!("deeper than {NODE_DEPTH_MAX}"),
+            ));
         }
         for (name, pattern) in &document.pattern_syntax.0 {
-            patterns
-                .define(name, &pattern.value)
-                .map_err(|error| LoadError::new(file, line_of(pattern), &format!("pattern_syntax.{name}"), error))?;
+            patterns.define(name, &pattern.value).map_err(|error| {
+                LoadError::new(
+                    file,
+                    line_of(pattern),
+                    &format!("pattern_syntax.{name}"),
+                    error,
+                )
+            })?;
         }
         let filter = match &document.filter {
-            Some(text) if !text.value.trim().is_empty() => {
-                Some(compile_expression(file, text, "filter", Globals::Parser, keys, data)?)
-            }
+            Some(text) if !text.value.trim().is_empty() => Some(compile_expression(
+                file,
+                text,
+                "filter",
+                Globals::Parser,
+                keys,
+                data,
+            )?),
             _ => None,
         };
-        let on_success = match document.onsuccess.as_ref().map(|text| (text.value.as_str(), line_of(text))) {
+        let on_success = match document
+            .onsuccess
+            .as_ref()
+            .map(|text| (text.value.as_str(), line_of(text)))
+        {
             None | Some(("continue" | "", _)) => OnSuccess::Continue,
             Some(("next_stage", _)) => OnSuccess::NextStage,
             Some((other, line)) => {
-                let near = nearest(other, ["continue", "next_stage"]).unwrap_or("continue or next_stage");
+                let near =
+                    nearest(other, ["continue", "next_stage"]).unwrap_or("continue or next_stage");
                 let message = format!("unknown value {other:?}, did you mean {near}?");
                 return Err(LoadError::new(file, line, "onsuccess", message));
             }
         };
-        let whitelist = document.whitelist.as_ref().map(|list| Whitelist::compile(file, list, keys, data)).transpose()?;
-        let grok = document.grok.as_ref().map(|grok| GrokRule::compile(file, grok, keys, patterns, data)).transpose()?;
+        let whitelist = document
+            .whitelist
+            .as_ref()
+            .map(|list| Whitelist::compile(file, list, keys, data))
+            .transpose()?;
+        let grok = document
+            .grok
+            .as_ref()
+            .map(|grok| GrokRule::compile(file, grok, keys, patterns, data))
+            .transpose()?;
         let mut stash = Vec::new();
         for rule in &document.stash {
             stash.push(StashRule::compile(file, rule, keys, data)?);
@@ -157,7 +185,12 @@ impl Node {
     /// Last word once all keys are known.
     pub(crate) fn finish(&mut self, keys: &Keys) {
         let own = self.statics.iter_mut();
-        own.chain(self.grok.iter_mut().flat_map(|grok| grok.statics.iter_mut())).for_each(|one| one.finish(keys));
+        own.chain(
+            self.grok
+                .iter_mut()
+                .flat_map(|grok| grok.statics.iter_mut()),
+        )
+        .for_each(|one| one.finish(keys));
         self.nodes.iter_mut().for_each(|node| node.finish(keys));
     }
 
@@ -192,11 +225,18 @@ impl Node {
                 return false;
             }
         }
-        let listed =
-            self.whitelist.as_ref().map(|list| list.apply(event, context.stash.now, &context.stash, context.source_ip));
-        let matched = self.grok.as_ref().map(|grok| grok.apply(event, context, scratch, observer));
+        let listed = self
+            .whitelist
+            .as_ref()
+            .map(|list| list.apply(event, context.stash.now, &context.stash, context.source_ip));
+        let matched = self
+            .grok
+            .as_ref()
+            .map(|grok| grok.apply(event, context, scratch, observer));
         if matched != Some(false) {
-            self.stash.iter().for_each(|rule| rule.apply(event, context.stash.now, context.stash.stash));
+            self.stash
+                .iter()
+                .for_each(|rule| rule.apply(event, context.stash.now, context.stash.stash));
         }
         let understood = self.run_nodes(matched, event, context, scratch, observer);
         if understood && listed != Some(false) {
@@ -243,21 +283,30 @@ impl Node {
     /// The pattern's literal and field, if all that this node can do hangs on its pattern.
     fn literal(&self) -> Option<(Slot, &[u8])> {
         let grok = self.grok.as_ref()?;
-        let On::Parsed(slot) = grok.on else { return None };
+        let On::Parsed(slot) = grok.on else {
+            return None;
+        };
         let only_pattern = self.whitelist.is_none() && self.nodes.is_empty();
-        only_pattern.then_some(slot).zip(grok.grok.required_literal())
+        only_pattern
+            .then_some(slot)
+            .zip(grok.grok.required_literal())
     }
 }
 
 impl Screen {
     /// Worth it from three patterns on; fewer are searched for one by one.
     fn over(nodes: &[Node]) -> Option<Screen> {
-        let on = nodes.iter().find_map(|node| node.literal()).map(|(slot, _)| slot)?;
+        let on = nodes
+            .iter()
+            .find_map(|node| node.literal())
+            .map(|(slot, _)| slot)?;
         let mut literals: Vec<&[u8]> = Vec::new();
         let mut needed_by: Vec<u128> = Vec::new();
         let mut screened = 0u128;
         for (index, node) in nodes.iter().enumerate().take(128) {
-            let Some((slot, literal)) = node.literal() else { continue };
+            let Some((slot, literal)) = node.literal() else {
+                continue;
+            };
             if slot != on {
                 continue;
             }
@@ -274,7 +323,12 @@ impl Screen {
             return None;
         }
         let literals = AhoCorasick::new(&literals).ok()?;
-        Some(Screen { on, literals, needed_by, screened })
+        Some(Screen {
+            on,
+            literals,
+            needed_by,
+            screened,
+        })
     }
 
     /// The sub-nodes whose literal is not in the text.
@@ -296,23 +350,46 @@ impl GrokRule {
         data: &DataFiles,
     ) -> Result<Option<GrokRule>, LoadError> {
         let (pattern, key, line) = match (&document.pattern, &document.name) {
-            (Some(pattern), _) if !pattern.value.is_empty() => (pattern.value.clone(), "grok.pattern", line_of(pattern)),
-            (_, Some(name)) if !name.value.is_empty() => (format!("%{{{}}}", name.value), "grok.name", line_of(name)),
+            (Some(pattern), _) if !pattern.value.is_empty() => {
+                (pattern.value.clone(), "grok.pattern", line_of(pattern))
+            }
+            (_, Some(name)) if !name.value.is_empty() => {
+                (format!("%{{{}}}", name.value), "grok.name", line_of(name))
+            }
             _ => return Ok(None),
         };
-        let grok = Grok::compile(&pattern, patterns, keys).map_err(|error| LoadError::new(file, line, key, error))?;
+        let grok = Grok::compile(&pattern, patterns, keys)
+            .map_err(|error| LoadError::new(file, line, key, error))?;
         let on = match (&document.apply_on, &document.expression) {
             (Some(field), _) if field.value == "Line.Raw" => On::Raw,
             (Some(field), _) if !field.value.is_empty() => {
                 let slot = keys.intern(Namespace::Parsed, &field.value);
-                On::Parsed(slot.map_err(|error| LoadError::new(file, line_of(field), "grok.apply_on", error))?)
+                On::Parsed(slot.map_err(|error| {
+                    LoadError::new(file, line_of(field), "grok.apply_on", error)
+                })?)
             }
-            (_, Some(text)) => {
-                On::Expression(compile_expression(file, text, "grok.expression", Globals::Parser, keys, data)?)
+            (_, Some(text)) => On::Expression(compile_expression(
+                file,
+                text,
+                "grok.expression",
+                Globals::Parser,
+                keys,
+                data,
+            )?),
+            _ => {
+                return Err(LoadError::new(
+                    file,
+                    line,
+                    "grok",
+                    "write apply_on or expression: what the pattern reads",
+                ));
             }
-            _ => return Err(LoadError::new(file, line, "grok", "write apply_on or expression: what the pattern reads")),
         };
-        Ok(Some(GrokRule { grok, on, statics: compile_statics(file, &document.statics, keys, data)? }))
+        Ok(Some(GrokRule {
+            grok,
+            on,
+            statics: compile_statics(file, &document.statics, keys, data)?,
+        }))
     }
 
     fn apply<O: Observer>(
@@ -326,7 +403,11 @@ impl GrokRule {
             On::Raw => Some(event.raw_span()),
             On::Parsed(slot) => event.span(*slot),
             On::Expression(expression) => {
-                let text = expression.eval_text(&context.env(event)).ok().flatten().map(|text| text.to_vec());
+                let text = expression
+                    .eval_text(&context.env(event))
+                    .ok()
+                    .flatten()
+                    .map(|text| text.to_vec());
                 event.push(&text.unwrap_or_default())
             }
         };
@@ -345,10 +426,18 @@ fn compile_statics(
     keys: &mut Keys,
     data: &DataFiles,
 ) -> Result<Vec<Static>, LoadError> {
-    documents.iter().map(|document| Static::compile(file, document, keys, data)).collect()
+    documents
+        .iter()
+        .map(|document| Static::compile(file, document, keys, data))
+        .collect()
 }
 
-fn apply_statics(statics: &[Static], event: &mut Event, context: &Context<'_>, scratch: &mut Scratch) {
+fn apply_statics(
+    statics: &[Static],
+    event: &mut Event,
+    context: &Context<'_>,
+    scratch: &mut Scratch,
+) {
     for one in statics {
         let understood = one.apply(event, context.stash.now, &context.stash, &mut scratch.text);
         scratch.failures += u64::from(!understood);

@@ -117,10 +117,13 @@ impl RulesBuilder {
         let mut parts = file.path.split('/');
         match (parts.next(), parts.next(), parts.next()) {
             (Some("parsers"), Some(stage), Some(_)) => self.add_nodes(file, "parser", stage),
-            (Some("postoverflows"), Some(stage), Some(_)) => self.add_nodes(file, "postoverflow", stage),
+            (Some("postoverflows"), Some(stage), Some(_)) => {
+                self.add_nodes(file, "postoverflow", stage)
+            }
             (Some("scenarios"), Some(_), _) => self.add_scenarios(file),
             _ => {
-                let message = "lies neither in parsers/STAGE/ nor in postoverflows/STAGE/ nor in scenarios/";
+                let message =
+                    "lies neither in parsers/STAGE/ nor in postoverflows/STAGE/ nor in scenarios/";
                 Err(LoadError::new(&file.path, 0, "", message))
             }
         }?;
@@ -128,16 +131,31 @@ impl RulesBuilder {
         Ok(())
     }
 
-    fn add_nodes(&mut self, file: &RuleFile, kind: &'static str, stage: &str) -> Result<(), LoadError> {
+    fn add_nodes(
+        &mut self,
+        file: &RuleFile,
+        kind: &'static str,
+        stage: &str,
+    ) -> Result<(), LoadError> {
         let documents: Vec<NodeDocument> = document::read(&file.path, &file.text)?;
         let (mut nodes, mut infos) = (Vec::new(), Vec::new());
         for document in &documents {
-            if document.name.is_none() && document.description.is_none() && document.author.is_none() {
+            if document.name.is_none()
+                && document.description.is_none()
+                && document.author.is_none()
+            {
                 continue;
             }
             check_format(&file.path, document.format.as_deref())?;
             self.add_data(&file.path, &document.data)?;
-            let node = Node::compile(&file.path, document, &mut self.keys, &mut self.patterns, &self.data, 0)?;
+            let node = Node::compile(
+                &file.path,
+                document,
+                &mut self.keys,
+                &mut self.patterns,
+                &self.data,
+                0,
+            )?;
             infos.push(RuleInfo {
                 kind,
                 name: document.name.clone().unwrap_or_default(),
@@ -147,7 +165,11 @@ impl RulesBuilder {
             });
             nodes.push((file.path.clone(), node));
         }
-        let stages = if kind == "parser" { &mut self.nodes } else { &mut self.postoverflows };
+        let stages = if kind == "parser" {
+            &mut self.nodes
+        } else {
+            &mut self.postoverflows
+        };
         stages.entry(stage.to_owned()).or_default().extend(nodes);
         self.infos.extend(infos);
         Ok(())
@@ -156,19 +178,32 @@ impl RulesBuilder {
     /// Read the data files that a rule names.
     fn add_data(&mut self, file: &str, entries: &[DataDocument]) -> Result<(), LoadError> {
         for entry in entries {
-            let Some(name) = &entry.dest_file else { continue };
+            let Some(name) = &entry.dest_file else {
+                continue;
+            };
             let line = line_of(name);
             let kind = entry.kind.as_deref().unwrap_or("string");
             let kind = DataKind::named(kind).ok_or_else(|| {
-                LoadError::new(file, line, "data.type", format!("{kind} is none of string, regexp, map"))
+                LoadError::new(
+                    file,
+                    line,
+                    "data.type",
+                    format!("{kind} is none of string, regexp, map"),
+                )
             })?;
             let Some(text) = self.texts.get(&name.value) else {
                 let message = format!("{} is not there; what asks it finds nothing", name.value);
-                self.warnings.push(LoadError::new(file, line, "data.dest_file", message));
+                self.warnings
+                    .push(LoadError::new(file, line, "data.dest_file", message));
                 continue;
             };
             if let Some(error) = self.data.insert(&name.value, kind, text).into_iter().next() {
-                return Err(LoadError::new(&format!("data/{}", error.file), error.line as u64, "", error.message));
+                return Err(LoadError::new(
+                    &format!("data/{}", error.file),
+                    error.line as u64,
+                    "",
+                    error.message,
+                ));
             }
         }
         Ok(())
@@ -181,14 +216,24 @@ impl RulesBuilder {
             check_format(&file.path, document.format.as_deref())?;
             self.add_data(&file.path, &document.data)?;
             let scenario = Scenario::compile(&file.path, document, &mut self.keys, &self.data)?;
-            if self.scenarios.iter().chain(&scenarios).any(|known| known.name == scenario.name) {
+            if self
+                .scenarios
+                .iter()
+                .chain(&scenarios)
+                .any(|known| known.name == scenario.name)
+            {
                 let message = format!("a scenario {} is loaded already", scenario.name);
                 return Err(LoadError::new(&file.path, scenario.line, "name", message));
             }
             scenarios.push(Arc::new(scenario));
         }
         if self.scenarios.len() + scenarios.len() > SCENARIOS_MAX {
-            return Err(LoadError::new(&file.path, 0, "", format!("more than {SCENARIOS_MAX} scenarios")));
+            return Err(LoadError::new(
+                &file.path,
+                0,
+                "",
+                format!("more than {SCENARIOS_MAX} scenarios"),
+            ));
         }
         self.infos.extend(scenarios.iter().map(|scenario| RuleInfo {
             kind: "scenario",
@@ -204,7 +249,9 @@ impl RulesBuilder {
     /// The finished rules.
     pub fn finish(mut self) -> Result<Rules, LoadError> {
         let mut own = |name| {
-            self.keys.intern(Namespace::Meta, name).map_err(|error| LoadError::new("rules", 0, name, error))
+            self.keys
+                .intern(Namespace::Meta, name)
+                .map_err(|error| LoadError::new("rules", 0, name, error))
         };
         let own = OwnSlots {
             source_ip: own("source_ip")?,
@@ -214,7 +261,8 @@ impl RulesBuilder {
             repeated: own("repeated")?,
         };
         let keys = Arc::new(self.keys);
-        let scenario_index = Index::over(self.scenarios.iter().map(|scenario| &scenario.guards[..]));
+        let scenario_index =
+            Index::over(self.scenarios.iter().map(|scenario| &scenario.guards[..]));
         Ok(Rules {
             stages: stages(self.nodes, &keys),
             postoverflows: stages(self.postoverflows, &keys),
@@ -236,7 +284,11 @@ fn stages(nodes: BTreeMap<String, Vec<(String, Node)>>, keys: &Keys) -> Vec<Stag
         let mut nodes: Vec<Node> = nodes.into_iter().map(|(_, node)| node).collect();
         nodes.iter_mut().for_each(|node| node.finish(keys));
         let index = Index::over(nodes.iter().map(|node| &node.guards[..]));
-        Stage { name: name.into(), nodes, index }
+        Stage {
+            name: name.into(),
+            nodes,
+            index,
+        }
     };
     nodes.into_iter().map(stage).collect()
 }
@@ -248,10 +300,18 @@ fn file_name(path: &str) -> &str {
 /// Formats 1.0 to 3.x are understood.
 fn check_format(file: &str, format: Option<&str>) -> Result<(), LoadError> {
     let Some(format) = format else { return Ok(()) };
-    let major: Option<u32> = format.split('.').next().and_then(|major| major.parse().ok());
+    let major: Option<u32> = format
+        .split('.')
+        .next()
+        .and_then(|major| major.parse().ok());
     match major {
         Some(1..=3) => Ok(()),
-        _ => Err(LoadError::new(file, 0, "format", format!("format {format} is not one of 1.0 to 3.0"))),
+        _ => Err(LoadError::new(
+            file,
+            0,
+            "format",
+            format!("format {format} is not one of 1.0 to 3.0"),
+        )),
     }
 }
 
@@ -265,22 +325,54 @@ impl Rules {
     /// Understand a line. Whether every stage did.
     ///
     /// Any number of threads may do this at once, each with an event and a scratch of its own.
-    pub fn parse(&self, line: &Line<'_>, event: &mut Event, scratch: &mut Scratch, stash: &Stash) -> bool {
+    pub fn parse(
+        &self,
+        line: &Line<'_>,
+        event: &mut Event,
+        scratch: &mut Scratch,
+        stash: &Stash,
+    ) -> bool {
         event.start(line);
-        self.run(&self.stages, event, line.received_at, scratch, stash, &mut ())
+        self.run(
+            &self.stages,
+            event,
+            line.received_at,
+            scratch,
+            stash,
+            &mut (),
+        )
     }
 
     /// Understand a line and write down every node that was tried.
     #[must_use]
-    pub fn trace(&self, line: &Line<'_>, event: &mut Event, scratch: &mut Scratch, stash: &Stash) -> (bool, Trace) {
+    pub fn trace(
+        &self,
+        line: &Line<'_>,
+        event: &mut Event,
+        scratch: &mut Scratch,
+        stash: &Stash,
+    ) -> (bool, Trace) {
         let mut trace = Trace::default();
         event.start(line);
-        let understood = self.run(&self.stages, event, line.received_at, scratch, stash, &mut trace);
+        let understood = self.run(
+            &self.stages,
+            event,
+            line.received_at,
+            scratch,
+            stash,
+            &mut trace,
+        );
         (understood, trace)
     }
 
     /// Put a detection through the postoverflows, which may allowlist it.
-    pub(crate) fn postprocess(&self, event: &mut Event, now: Timestamp, scratch: &mut Scratch, stash: &Stash) {
+    pub(crate) fn postprocess(
+        &self,
+        event: &mut Event,
+        now: Timestamp,
+        scratch: &mut Scratch,
+        stash: &Stash,
+    ) {
         self.run(&self.postoverflows, event, now, scratch, stash, &mut ());
     }
 
@@ -297,7 +389,10 @@ impl Rules {
         stash: &Stash,
         observer: &mut O,
     ) -> bool {
-        let context = Context { stash: StashAt { stash, now }, source_ip: self.own.source_ip };
+        let context = Context {
+            stash: StashAt { stash, now },
+            source_ip: self.own.source_ip,
+        };
         let mut candidates = std::mem::take(&mut scratch.candidates);
         let understood = stages.iter().all(|stage| {
             observer.stage(&stage.name);

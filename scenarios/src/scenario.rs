@@ -42,7 +42,10 @@ impl Kind {
     /// The word that stands in the YAML.
     #[must_use]
     pub fn name(self) -> &'static str {
-        Self::NAMES.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| name)
+        Self::NAMES
+            .iter()
+            .find(|(_, kind)| *kind == self)
+            .map_or("", |(name, _)| name)
     }
 }
 
@@ -156,21 +159,34 @@ impl Compiler<'_> {
         let line = line_of(&name);
         let description = document.description.clone().unwrap_or_default();
         if description.is_empty() {
-            return Err(LoadError::new(file, line, "description", "every scenario needs one"));
+            return Err(LoadError::new(
+                file,
+                line,
+                "description",
+                "every scenario needs one",
+            ));
         }
         let kind_text = required(&document.kind, "type", line)?;
         let kind = self.kind(&kind_text)?;
         let filter = required(&document.filter, "filter", line)?;
         let filter = self.expression(&filter, "filter", Globals::Scenario)?;
 
-        let capacity = document.capacity.as_ref().map_or(0, |capacity| capacity.value);
-        let leakspeed_ms = self.duration(document.leakspeed.as_ref(), "leakspeed")?.unwrap_or(0);
+        let capacity = document
+            .capacity
+            .as_ref()
+            .map_or(0, |capacity| capacity.value);
+        let leakspeed_ms = self
+            .duration(document.leakspeed.as_ref(), "leakspeed")?
+            .unwrap_or(0);
         let duration_ms = self.duration(document.duration.as_ref(), "duration")?;
         self.check_shape(kind, line, document, capacity, leakspeed_ms, duration_ms)?;
 
         let (scope, scope_expression) = self.scope(document.scope.as_ref())?;
-        let labels: BTreeMap<String, String> =
-            document.labels.iter().map(|(key, value)| (key.clone(), label_text(value))).collect();
+        let labels: BTreeMap<String, String> = document
+            .labels
+            .iter()
+            .map(|(key, value)| (key.clone(), label_text(value)))
+            .collect();
         let life_ms = match kind {
             Kind::Leaky => leakspeed_ms.saturating_mul(capacity.unsigned_abs() + 1),
             Kind::Conditional | Kind::Bayesian => leakspeed_ms,
@@ -194,10 +210,21 @@ impl Compiler<'_> {
             partition: self.partition(document.groupby.as_ref())?,
             distinct: self.optional(document.distinct.as_ref(), "distinct", Globals::Scenario)?,
             condition: self.optional(document.condition.as_ref(), "condition", Globals::Queue)?,
-            cancel_on: self.optional(document.cancel_on.as_ref(), "cancel_on", Globals::Scenario)?,
-            overflow_filter: self.optional(document.overflow_filter.as_ref(), "overflow_filter", Globals::Overflow)?,
+            cancel_on: self.optional(
+                document.cancel_on.as_ref(),
+                "cancel_on",
+                Globals::Scenario,
+            )?,
+            overflow_filter: self.optional(
+                document.overflow_filter.as_ref(),
+                "overflow_filter",
+                Globals::Overflow,
+            )?,
             scope_expression,
-            queue_events_max: queue_events_max(capacity, document.cache_size.as_ref().map(|size| size.value)),
+            queue_events_max: queue_events_max(
+                capacity,
+                document.cache_size.as_ref().map(|size| size.value),
+            ),
             reprocess: document.reprocess,
             bayes: self.bayes(document)?,
             fingerprint: fingerprint(document),
@@ -212,7 +239,11 @@ impl Compiler<'_> {
         let known = || Kind::NAMES.iter().map(|(name, _)| *name);
         let message = match nearest(&text.value, known()) {
             Some(near) => format!("unknown type {:?}, did you mean {near}?", text.value),
-            None => format!("unknown type {:?}; there are {}", text.value, known().collect::<Vec<_>>().join(", ")),
+            None => format!(
+                "unknown type {:?}; there are {}",
+                text.value,
+                known().collect::<Vec<_>>().join(", ")
+            ),
         };
         Err(LoadError::new(self.file, line_of(text), "type", message))
     }
@@ -229,24 +260,44 @@ impl Compiler<'_> {
     ) -> Result<(), LoadError> {
         let wrong = |key: &str, message: &str| Err(LoadError::new(self.file, line, key, message));
         match kind {
-            Kind::Leaky if capacity <= 0 => wrong("capacity", "a leaky bucket holds at least one event"),
-            Kind::Leaky if leakspeed_ms == 0 => wrong("leakspeed", "a leaky bucket needs one, such as 10s"),
-            Kind::Trigger if capacity != 0 => wrong("capacity", "a trigger runs over at once and has none"),
-            Kind::Counter if duration_ms.unwrap_or(0) == 0 => wrong("duration", "a counter needs one, such as 10m"),
-            Kind::Counter if capacity != -1 => wrong("capacity", "a counter has no bound: write -1"),
-            Kind::Conditional if document.condition.is_none() => wrong("condition", "a conditional bucket needs one"),
-            Kind::Conditional | Kind::Bayesian if leakspeed_ms == 0 => {
-                wrong("leakspeed", "it says how long the bucket lives after its last event, such as 10m")
+            Kind::Leaky if capacity <= 0 => {
+                wrong("capacity", "a leaky bucket holds at least one event")
             }
-            Kind::Bayesian if capacity != -1 => wrong("capacity", "a bayesian bucket has no bound: write -1"),
-            Kind::Bayesian if document.bayesian_conditions.is_empty() => {
-                wrong("bayesian_conditions", "a bayesian bucket needs at least one")
+            Kind::Leaky if leakspeed_ms == 0 => {
+                wrong("leakspeed", "a leaky bucket needs one, such as 10s")
             }
-            Kind::Bayesian if document.bayesian_prior.is_none() => wrong("bayesian_prior", "a bayesian bucket needs one"),
+            Kind::Trigger if capacity != 0 => {
+                wrong("capacity", "a trigger runs over at once and has none")
+            }
+            Kind::Counter if duration_ms.unwrap_or(0) == 0 => {
+                wrong("duration", "a counter needs one, such as 10m")
+            }
+            Kind::Counter if capacity != -1 => {
+                wrong("capacity", "a counter has no bound: write -1")
+            }
+            Kind::Conditional if document.condition.is_none() => {
+                wrong("condition", "a conditional bucket needs one")
+            }
+            Kind::Conditional | Kind::Bayesian if leakspeed_ms == 0 => wrong(
+                "leakspeed",
+                "it says how long the bucket lives after its last event, such as 10m",
+            ),
+            Kind::Bayesian if capacity != -1 => {
+                wrong("capacity", "a bayesian bucket has no bound: write -1")
+            }
+            Kind::Bayesian if document.bayesian_conditions.is_empty() => wrong(
+                "bayesian_conditions",
+                "a bayesian bucket needs at least one",
+            ),
+            Kind::Bayesian if document.bayesian_prior.is_none() => {
+                wrong("bayesian_prior", "a bayesian bucket needs one")
+            }
             Kind::Bayesian if document.bayesian_threshold.is_none() => {
                 wrong("bayesian_threshold", "a bayesian bucket needs one")
             }
-            Kind::Leaky | Kind::Trigger | Kind::Counter | Kind::Conditional | Kind::Bayesian => Ok(()),
+            Kind::Leaky | Kind::Trigger | Kind::Counter | Kind::Conditional | Kind::Bayesian => {
+                Ok(())
+            }
         }
     }
 
@@ -254,70 +305,117 @@ impl Compiler<'_> {
         compile_expression(self.file, text, key, globals, self.keys, self.data)
     }
 
-    fn optional(&mut self, text: Option<&Text>, key: &str, globals: Globals) -> Result<Option<Expr>, LoadError> {
+    fn optional(
+        &mut self,
+        text: Option<&Text>,
+        key: &str,
+        globals: Globals,
+    ) -> Result<Option<Expr>, LoadError> {
         match text {
-            Some(text) if !text.value.trim().is_empty() => self.expression(text, key, globals).map(Some),
+            Some(text) if !text.value.trim().is_empty() => {
+                self.expression(text, key, globals).map(Some)
+            }
             _ => Ok(None),
         }
     }
 
     fn partition(&mut self, group_by: Option<&Text>) -> Result<Partition, LoadError> {
-        let Some(text) = group_by.filter(|text| !text.value.trim().is_empty()) else { return Ok(Partition::All) };
+        let Some(text) = group_by.filter(|text| !text.value.trim().is_empty()) else {
+            return Ok(Partition::All);
+        };
         let expression = self.expression(text, "groupby", Globals::Scenario)?;
         match plain_field(&text.value) {
             Some((namespace, name)) => {
                 let slot = self.keys.intern(namespace, name);
-                slot.map(Partition::Field).map_err(|error| LoadError::new(self.file, line_of(text), "groupby", error))
+                slot.map(Partition::Field)
+                    .map_err(|error| LoadError::new(self.file, line_of(text), "groupby", error))
             }
             None => Ok(Partition::Expression(expression)),
         }
     }
 
     fn duration(&self, text: Option<&Text>, key: &str) -> Result<Option<u64>, LoadError> {
-        let Some(text) = text.filter(|text| !text.value.is_empty()) else { return Ok(None) };
-        let duration =
-            GoDuration::parse(&text.value).map_err(|error| LoadError::new(self.file, line_of(text), key, error))?;
-        let Some(duration) = duration.duration() else {
-            return Err(LoadError::new(self.file, line_of(text), key, "is less than nothing"));
+        let Some(text) = text.filter(|text| !text.value.is_empty()) else {
+            return Ok(None);
         };
-        Ok(Some(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+        let duration = GoDuration::parse(&text.value)
+            .map_err(|error| LoadError::new(self.file, line_of(text), key, error))?;
+        let Some(duration) = duration.duration() else {
+            return Err(LoadError::new(
+                self.file,
+                line_of(text),
+                key,
+                "is less than nothing",
+            ));
+        };
+        Ok(Some(
+            u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+        ))
     }
 
     fn scope(
         &mut self,
         scope: Option<&Spanned<crate::document::ScopeDocument>>,
     ) -> Result<(Scope, Option<Expr>), LoadError> {
-        let Some(scope) = scope else { return Ok((Scope::Ip, None)) };
+        let Some(scope) = scope else {
+            return Ok((Scope::Ip, None));
+        };
         let line = line_of(scope);
-        let expression = self.optional(scope.value.expression.as_ref(), "scope.expression", Globals::Scenario)?;
+        let expression = self.optional(
+            scope.value.expression.as_ref(),
+            "scope.expression",
+            Globals::Scenario,
+        )?;
         match (scope.value.kind.as_deref().unwrap_or_default(), expression) {
             ("" | "Ip" | "ip", None) => Ok((Scope::Ip, None)),
-            ("" | "Ip" | "ip", Some(_)) => {
-                Err(LoadError::new(self.file, line, "scope.expression", "the scope Ip is Meta.source_ip and takes none"))
-            }
+            ("" | "Ip" | "ip", Some(_)) => Err(LoadError::new(
+                self.file,
+                line,
+                "scope.expression",
+                "the scope Ip is Meta.source_ip and takes none",
+            )),
             ("Range" | "range", expression) => Ok((Scope::Range, expression)),
-            (_, None) => Err(LoadError::new(self.file, line, "scope.expression", "a scope of one's own needs one")),
+            (_, None) => Err(LoadError::new(
+                self.file,
+                line,
+                "scope.expression",
+                "a scope of one's own needs one",
+            )),
             (other, expression) => Ok((Scope::Other(other.into()), expression)),
         }
     }
 
     fn bayes(&mut self, document: &ScenarioDocument) -> Result<Option<Bayes>, LoadError> {
-        let (Some(prior), Some(threshold)) = (document.bayesian_prior, document.bayesian_threshold) else {
+        let (Some(prior), Some(threshold)) = (document.bayesian_prior, document.bayesian_threshold)
+        else {
             return Ok(None);
         };
         let mut evidence = Vec::new();
         for condition in &document.bayesian_conditions {
             evidence.push(Evidence {
-                condition: self.expression(&condition.condition, "bayesian_conditions.condition", Globals::Queue)?,
+                condition: self.expression(
+                    &condition.condition,
+                    "bayesian_conditions.condition",
+                    Globals::Queue,
+                )?,
                 given_evil: condition.prob_given_evil as f32,
                 given_benign: condition.prob_given_benign as f32,
                 guillotine: condition.guillotine,
             });
         }
         if evidence.len() > 64 {
-            return Err(LoadError::new(self.file, 0, "bayesian_conditions", "at most 64"));
+            return Err(LoadError::new(
+                self.file,
+                0,
+                "bayesian_conditions",
+                "at most 64",
+            ));
         }
-        Ok(Some(Bayes { prior: prior as f32, threshold: threshold as f32, evidence }))
+        Ok(Some(Bayes {
+            prior: prior as f32,
+            threshold: threshold as f32,
+            evidence,
+        }))
     }
 }
 
@@ -345,12 +443,28 @@ fn label_text(value: &serde_json::Value) -> String {
 /// A number for what a bucket's state depends on. Only compared by the program that made it.
 fn fingerprint(document: &ScenarioDocument) -> u64 {
     let text = |text: &Option<Text>| text.as_ref().map(|text| text.value.clone());
-    let bayes: Vec<_> = document.bayesian_conditions.iter().map(|c| (&c.condition.value, c.guillotine)).collect();
+    let bayes: Vec<_> = document
+        .bayesian_conditions
+        .iter()
+        .map(|c| (&c.condition.value, c.guillotine))
+        .collect();
     foldhash::quality::FixedState::with_seed(0).hash_one((
-        (text(&document.kind), text(&document.name), text(&document.filter), text(&document.groupby)),
-        (text(&document.distinct), text(&document.leakspeed), text(&document.duration)),
+        (
+            text(&document.kind),
+            text(&document.name),
+            text(&document.filter),
+            text(&document.groupby),
+        ),
+        (
+            text(&document.distinct),
+            text(&document.leakspeed),
+            text(&document.duration),
+        ),
         document.capacity.as_ref().map(|capacity| capacity.value),
-        document.scope.as_ref().map(|scope| (&scope.value.kind, text(&scope.value.expression))),
+        document
+            .scope
+            .as_ref()
+            .map(|scope| (&scope.value.kind, text(&scope.value.expression))),
         bayes,
     ))
 }
@@ -365,7 +479,10 @@ pub(crate) fn plain_field(source: &str) -> Option<(Namespace, &str)> {
         "Enriched" => Namespace::Enriched,
         _ => return None,
     };
-    let word = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let word = !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     (word && !name.as_bytes()[0].is_ascii_digit()).then_some((namespace, name))
 }
 
@@ -377,5 +494,6 @@ pub(crate) fn compile_expression(
     keys: &mut Keys,
     data: &DataFiles,
 ) -> Result<Expr, LoadError> {
-    expr::compile(&text.value, globals, keys, data).map_err(|error| LoadError::new(file, line_of(text), key, error))
+    expr::compile(&text.value, globals, keys, data)
+        .map_err(|error| LoadError::new(file, line_of(text), key, error))
 }

@@ -50,7 +50,13 @@ struct BucketRecord {
     distinct: Vec<u64>,
 }
 
-pub(crate) fn take(rules: &Rules, seed: u64, clock: Timestamp, buckets: &Buckets, attempts: &Attempts) -> DetectorSnapshot {
+pub(crate) fn take(
+    rules: &Rules,
+    seed: u64,
+    clock: Timestamp,
+    buckets: &Buckets,
+    attempts: &Attempts,
+) -> DetectorSnapshot {
     let mut meta_keys = MetaKeys::default();
     let mut scenarios: Vec<ScenarioRecord> = rules
         .scenarios
@@ -60,15 +66,27 @@ pub(crate) fn take(rules: &Rules, seed: u64, clock: Timestamp, buckets: &Buckets
             name: scenario.name.to_string(),
             fingerprint: scenario.fingerprint,
             buckets: Vec::new(),
-            blackhole: blackhole.iter().map(|(Key(a, b), until)| ((a, b), until)).collect(),
+            blackhole: blackhole
+                .iter()
+                .map(|(Key(a, b), until)| ((a, b), until))
+                .collect(),
         })
         .collect();
-    for bucket in buckets.iter().filter(|bucket| bucket.queue.iter().all(|kept| kept.overflow.is_none())) {
+    for bucket in buckets
+        .iter()
+        .filter(|bucket| bucket.queue.iter().all(|kept| kept.overflow.is_none()))
+    {
         let record = record(bucket, &rules.keys, &mut meta_keys);
         scenarios[bucket.scenario as usize].buckets.push(record);
     }
     scenarios.retain(|scenario| !scenario.buckets.is_empty() || !scenario.blackhole.is_empty());
-    DetectorSnapshot { seed, clock, meta_keys: meta_keys.names, scenarios, attempts: attempts.record() }
+    DetectorSnapshot {
+        seed,
+        clock,
+        meta_keys: meta_keys.names,
+        scenarios,
+        attempts: attempts.record(),
+    }
 }
 
 #[derive(Default)]
@@ -80,7 +98,8 @@ struct MetaKeys {
 impl MetaKeys {
     fn number(&mut self, slot: u16, keys: &Keys) -> u16 {
         *self.numbers.entry(slot).or_insert_with(|| {
-            self.names.push(keys.name(Slot::from_number(slot)).1.to_owned());
+            self.names
+                .push(keys.name(Slot::from_number(slot)).1.to_owned());
             (self.names.len() - 1) as u16
         })
     }
@@ -110,15 +129,25 @@ fn record(bucket: &Bucket, keys: &Keys, meta_keys: &mut MetaKeys) -> BucketRecor
     }
 }
 
-pub(crate) fn put_back(snapshot: DetectorSnapshot, rules: &Rules, buckets: &mut Buckets, attempts: &mut Attempts) {
-    let slots: Vec<Option<Slot>> =
-        snapshot.meta_keys.iter().map(|name| rules.keys.find(Namespace::Meta, name)).collect();
+pub(crate) fn put_back(
+    snapshot: DetectorSnapshot,
+    rules: &Rules,
+    buckets: &mut Buckets,
+    attempts: &mut Attempts,
+) {
+    let slots: Vec<Option<Slot>> = snapshot
+        .meta_keys
+        .iter()
+        .map(|name| rules.keys.find(Namespace::Meta, name))
+        .collect();
     let slot_of = |number: u16| slots.get(usize::from(number)).copied().flatten();
     for saved in snapshot.scenarios {
         let same = |scenario: &crate::scenario::Scenario| {
             *scenario.name == *saved.name && scenario.fingerprint == saved.fingerprint
         };
-        let Some(index) = rules.scenarios.iter().position(|scenario| same(scenario)) else { continue };
+        let Some(index) = rules.scenarios.iter().position(|scenario| same(scenario)) else {
+            continue;
+        };
         for ((a, b), until) in saved.blackhole {
             buckets.blackholes[index].insert(Key(a, b), until);
         }
@@ -134,9 +163,16 @@ pub(crate) fn put_back(snapshot: DetectorSnapshot, rules: &Rules, buckets: &mut 
                 record.tokens,
                 record.guillotines,
             );
-            let queue = record.queue.into_iter().map(|kept| Arc::new(Kept::restore(kept, &slot_of)));
+            let queue = record
+                .queue
+                .into_iter()
+                .map(|kept| Arc::new(Kept::restore(kept, &slot_of)));
             bucket.queue = queue.collect::<VecDeque<_>>();
-            bucket.scoped = record.scoped.into_iter().map(String::into_boxed_str).collect();
+            bucket.scoped = record
+                .scoped
+                .into_iter()
+                .map(String::into_boxed_str)
+                .collect();
             bucket.distinct.extend(record.distinct);
             buckets.insert(&rules.scenarios[index], bucket);
         }

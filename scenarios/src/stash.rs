@@ -38,8 +38,14 @@ impl StashRule {
     ) -> Result<StashRule, LoadError> {
         let line = line_of(document);
         let document = &document.value;
-        fn required<'a, T>(part: &'a Option<T>, file: &str, line: u64, key: &str) -> Result<&'a T, LoadError> {
-            part.as_ref().ok_or_else(|| LoadError::new(file, line, key, "every stash needs one"))
+        fn required<'a, T>(
+            part: &'a Option<T>,
+            file: &str,
+            line: u64,
+            key: &str,
+        ) -> Result<&'a T, LoadError> {
+            part.as_ref()
+                .ok_or_else(|| LoadError::new(file, line, key, "every stash needs one"))
         }
         let ttl: &Text = required(&document.ttl, file, line, "stash.ttl")?;
         let key = required(&document.key, file, line, "stash.key")?;
@@ -51,7 +57,9 @@ impl StashRule {
             ttl: GoDuration::parse(&ttl.value)
                 .map_err(|error| LoadError::new(file, line_of(ttl), "stash.ttl", error))?
                 .duration()
-                .ok_or_else(|| LoadError::new(file, line_of(ttl), "stash.ttl", "is less than nothing"))?,
+                .ok_or_else(|| {
+                    LoadError::new(file, line_of(ttl), "stash.ttl", "is less than nothing")
+                })?,
             entries_max: document.size.unwrap_or(100).clamp(1, STASH_ENTRIES_MAX),
         })
     }
@@ -59,7 +67,12 @@ impl StashRule {
     pub(crate) fn apply(&self, event: &Event, now: Timestamp, stash: &Stash) {
         let read = StashAt { stash, now };
         let env = Env::of(event, now).with_stash(&read);
-        let text = |expression: &Expr| expression.eval(&env).ok().and_then(|value| value.as_bytes().map(<[u8]>::to_vec));
+        let text = |expression: &Expr| {
+            expression
+                .eval(&env)
+                .ok()
+                .and_then(|value| value.as_bytes().map(<[u8]>::to_vec))
+        };
         if let (Some(key), Some(value)) = (text(&self.key), text(&self.value)) {
             stash.put(self, key, value, now);
         }
@@ -86,7 +99,11 @@ impl Stash {
             return;
         }
         let cache = caches.entry(rule.name.clone()).or_default();
-        if cache.entries.insert(key.clone(), (value, now + rule.ttl)).is_some() {
+        if cache
+            .entries
+            .insert(key.clone(), (value, now + rule.ttl))
+            .is_some()
+        {
             cache.order.retain(|old| *old != key);
         }
         cache.order.push_back(key);
@@ -107,7 +124,11 @@ pub(crate) struct StashAt<'a> {
 
 impl StashRead for StashAt<'_> {
     fn get(&self, stash: &str, key: &[u8]) -> Option<Arc<[u8]>> {
-        let caches = self.stash.caches.lock().unwrap_or_else(PoisonError::into_inner);
+        let caches = self
+            .stash
+            .caches
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let (value, until) = caches.get(stash)?.entries.get(key)?;
         (*until > self.now).then(|| Arc::from(value.as_slice()))
     }

@@ -57,27 +57,46 @@ impl Static {
         let wrong = |key: &str, message: String| LoadError::new(file, line, key, message);
         let written = &document.value;
         let mut intern = |namespace, name: &str| {
-            keys.intern(namespace, name).map_err(|error| wrong("statics", error.to_string()))
+            keys.intern(namespace, name)
+                .map_err(|error| wrong("statics", error.to_string()))
         };
         let target = match written {
-            StaticDocument { method: Some(method), .. } => Target::Enricher(Enricher::named(method).ok_or_else(|| {
+            StaticDocument {
+                method: Some(method),
+                ..
+            } => Target::Enricher(Enricher::named(method).ok_or_else(|| {
                 let known = Enricher::NAMES.join(", ");
-                wrong("method", format!("unknown method {method}; there are {known}"))
+                wrong(
+                    "method",
+                    format!("unknown method {method}; there are {known}"),
+                )
             })?),
-            StaticDocument { parsed: Some(name), .. } => Target::Field(intern(Namespace::Parsed, name)?),
-            StaticDocument { meta: Some(name), .. } => Target::Field(intern(Namespace::Meta, name)?),
-            StaticDocument { enriched: Some(name), .. } => Target::Field(intern(Namespace::Enriched, name)?),
-            StaticDocument { target: Some(path), .. } => target_of(path, &mut intern)
-                .map_err(|message| wrong("target", message))??,
+            StaticDocument {
+                parsed: Some(name), ..
+            } => Target::Field(intern(Namespace::Parsed, name)?),
+            StaticDocument {
+                meta: Some(name), ..
+            } => Target::Field(intern(Namespace::Meta, name)?),
+            StaticDocument {
+                enriched: Some(name),
+                ..
+            } => Target::Field(intern(Namespace::Enriched, name)?),
+            StaticDocument {
+                target: Some(path), ..
+            } => target_of(path, &mut intern).map_err(|message| wrong("target", message))??,
             StaticDocument { .. } => {
-                return Err(wrong("statics", "names no target: write one of parsed, meta, enriched, target, method".into()));
+                return Err(wrong(
+                    "statics",
+                    "names no target: write one of parsed, meta, enriched, target, method".into(),
+                ));
             }
         };
         let source = match (&written.value, &written.expression) {
             (Some(value), _) if !value.is_empty() => Source::Constant(value.as_bytes().into()),
             (_, Some(text)) => {
                 let source = text.value.trim();
-                if matches!(target, Target::MarshaledTime) && source == "evt.Enriched.MarshaledTime" {
+                if matches!(target, Target::MarshaledTime) && source == "evt.Enriched.MarshaledTime"
+                {
                     Source::Nothing
                 } else if source == "evt.StrTime" {
                     Source::StrTime
@@ -86,17 +105,35 @@ impl Static {
                 } else if let Some((namespace, name)) = plain_field(source) {
                     Source::Field(intern(namespace, name)?)
                 } else {
-                    Source::Expression(compile_expression(file, text, "expression", Globals::Parser, keys, data)?)
+                    Source::Expression(compile_expression(
+                        file,
+                        text,
+                        "expression",
+                        Globals::Parser,
+                        keys,
+                        data,
+                    )?)
                 }
             }
             (Some(_), None) => Source::Nothing,
-            (None, None) => return Err(wrong("statics", "says nothing to assign: write value or expression".into())),
+            (None, None) => {
+                return Err(wrong(
+                    "statics",
+                    "says nothing to assign: write value or expression".into(),
+                ));
+            }
         };
         Ok(Static { target, source })
     }
 
     /// Assign. Whether the expression, if there is one, could be evaluated to a text.
-    pub(crate) fn apply(&self, event: &mut Event, now: Timestamp, stash: &dyn StashRead, scratch: &mut Vec<u8>) -> bool {
+    pub(crate) fn apply(
+        &self,
+        event: &mut Event,
+        now: Timestamp,
+        stash: &dyn StashRead,
+        scratch: &mut Vec<u8>,
+    ) -> bool {
         match (&self.source, &self.target) {
             (Source::Nothing, _) => true,
             (Source::Field(from), Target::Field(to)) => {
@@ -119,7 +156,9 @@ impl Static {
             _ => {
                 scratch.clear();
                 let understood = self.value(event, now, stash, scratch);
-                if !scratch.is_empty() || matches!(self.target, Target::Enricher(Enricher::ParseDate(_))) {
+                if !scratch.is_empty()
+                    || matches!(self.target, Target::Enricher(Enricher::ParseDate(_)))
+                {
                     self.target.set(event, scratch, now);
                 }
                 understood
@@ -127,7 +166,13 @@ impl Static {
         }
     }
 
-    fn value(&self, event: &mut Event, now: Timestamp, stash: &dyn StashRead, scratch: &mut Vec<u8>) -> bool {
+    fn value(
+        &self,
+        event: &mut Event,
+        now: Timestamp,
+        stash: &dyn StashRead,
+        scratch: &mut Vec<u8>,
+    ) -> bool {
         match &self.source {
             Source::Nothing => true,
             Source::Constant(value) => {
@@ -179,7 +224,10 @@ impl Target {
             Target::StrTimeFormat => event.set_str_time_format(text),
             Target::MarshaledTime => event.log_time = parse_rfc3339(text, now).or(event.log_time),
             Target::Unmarshaled(name) => {
-                event.set_data(name, serde_json::Value::String(String::from_utf8_lossy(text).into_owned()));
+                event.set_data(
+                    name,
+                    serde_json::Value::String(String::from_utf8_lossy(text).into_owned()),
+                );
             }
             Target::Enricher(enricher) => enricher.run(event, text, now),
         }
@@ -217,7 +265,15 @@ fn target_of(
 }
 
 fn unknown_target(path: &str) -> String {
-    let known = ["StrTime", "StrTimeFormat", "MarshaledTime", "Parsed.NAME", "Meta.NAME", "Enriched.NAME", "Unmarshaled.NAME"];
+    let known = [
+        "StrTime",
+        "StrTimeFormat",
+        "MarshaledTime",
+        "Parsed.NAME",
+        "Meta.NAME",
+        "Enriched.NAME",
+        "Unmarshaled.NAME",
+    ];
     match nearest(path, known) {
         Some(near) => format!("{path} cannot be set, did you mean {near}?"),
         None => format!("{path} cannot be set; these can: {}", known.join(", ")),

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use crate::line::{Line, Source};
 use crate::overflow::Overflow;
-use crate::{Detector, LoadError, Limits, RuleFile, Rules, RulesBuilder};
+use crate::{Detector, Limits, LoadError, RuleFile, Rules, RulesBuilder};
 
 const PARSER: &str = r#"
 name: test/log
@@ -37,19 +37,28 @@ statics:
 const START: u64 = 1_700_000_000;
 
 fn rules(scenarios: &str) -> Result<Arc<Rules>, LoadError> {
-    with_files(&[("parsers/s01-parse/test.yaml", PARSER), ("scenarios/test.yaml", scenarios)])
+    with_files(&[
+        ("parsers/s01-parse/test.yaml", PARSER),
+        ("scenarios/test.yaml", scenarios),
+    ])
 }
 
 fn with_files(files: &[(&str, &str)]) -> Result<Arc<Rules>, LoadError> {
     let mut builder = RulesBuilder::new(BTreeMap::new());
     for (path, text) in files {
-        builder.add(&RuleFile { path: (*path).to_owned(), text: (*text).to_owned() })?;
+        builder.add(&RuleFile {
+            path: (*path).to_owned(),
+            text: (*text).to_owned(),
+        })?;
     }
     builder.finish().map(Arc::new)
 }
 
 fn source() -> Arc<Source> {
-    Arc::new(Source { log_time: true, ..Source::file("test.log", "test") })
+    Arc::new(Source {
+        log_time: true,
+        ..Source::file("test.log", "test")
+    })
 }
 
 /// Feed lines whose first word is seconds after the start.
@@ -60,7 +69,12 @@ fn feed(detector: &mut Detector, source: &Arc<Source>, lines: &[String]) -> Vec<
         let at = START + seconds.parse::<u64>().unwrap();
         let text = format!("{at} {rest}");
         let now = Timestamp::from_secs(at);
-        let line = Line { text: text.as_bytes(), source, id: index as u64 + 1, received_at: now };
+        let line = Line {
+            text: text.as_bytes(),
+            source,
+            id: index as u64 + 1,
+            received_at: now,
+        };
         overflows.extend(detector.handle(&line, now));
     }
     overflows
@@ -68,9 +82,19 @@ fn feed(detector: &mut Detector, source: &Arc<Source>, lines: &[String]) -> Vec<
 
 fn told(overflows: &[Overflow]) -> Vec<String> {
     let one = |overflow: &Overflow| {
-        let who: Vec<_> = overflow.attackers.iter().map(|attacker| attacker.value.clone()).collect();
+        let who: Vec<_> = overflow
+            .attackers
+            .iter()
+            .map(|attacker| attacker.value.clone())
+            .collect();
         let at = overflow.last_seen.secs() - START;
-        format!("{}s {} {} x{}", at, overflow.scenario, who.join("+"), overflow.events_count)
+        format!(
+            "{}s {} {} x{}",
+            at,
+            overflow.scenario,
+            who.join("+"),
+            overflow.events_count
+        )
     };
     overflows.iter().map(one).collect()
 }
@@ -92,12 +116,19 @@ fn scenario(kind: &str, rest: &str) -> String {
 const A: &str = "1.2.3.4 root x";
 
 fn lines_of(who: &str, seconds: &[u64]) -> Vec<String> {
-    seconds.iter().map(|second| format!("{second} {who}")).collect()
+    seconds
+        .iter()
+        .map(|second| format!("{second} {who}"))
+        .collect()
 }
 
 fn check_times(scenarios: &str, seconds: &[u64], expected: &[&str]) {
     let lines = lines_of(A, seconds);
-    check(scenarios, &lines.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+    check(
+        scenarios,
+        &lines.iter().map(String::as_str).collect::<Vec<_>>(),
+        expected,
+    );
 }
 
 #[test]
@@ -109,31 +140,71 @@ fn a_leaky_bucket_runs_over_with_the_event_that_does_not_fit() {
     check_times(&leaky, &[0, 1, 10], &[]);
     check_times(&leaky, &[0, 1, 9], &["9s t/s 1.2.3.4 x3"]);
     // It is gone afterwards, and a new one starts.
-    check_times(&leaky, &[0, 0, 0, 1, 1, 1], &["0s t/s 1.2.3.4 x3", "1s t/s 1.2.3.4 x3"]);
+    check_times(
+        &leaky,
+        &[0, 0, 0, 1, 1, 1],
+        &["0s t/s 1.2.3.4 x3", "1s t/s 1.2.3.4 x3"],
+    );
     // After its life of 30 s the count starts again.
     check_times(&leaky, &[0, 1, 32, 33], &[]);
-    check(&leaky, &["0 1.2.3.4 a x", "0 5.6.7.8 a x", "0 1.2.3.4 a x", "0 5.6.7.8 a x"], &[]);
-    check(&leaky, &["0 1.2.3.4 a y", "0 1.2.3.4 a y", "0 1.2.3.4 a y"], &[]);
-    check(&leaky, &["0 nobody a x", "0 nobody a x", "0 nobody a x"], &[]);
+    check(
+        &leaky,
+        &[
+            "0 1.2.3.4 a x",
+            "0 5.6.7.8 a x",
+            "0 1.2.3.4 a x",
+            "0 5.6.7.8 a x",
+        ],
+        &[],
+    );
+    check(
+        &leaky,
+        &["0 1.2.3.4 a y", "0 1.2.3.4 a y", "0 1.2.3.4 a y"],
+        &[],
+    );
+    check(
+        &leaky,
+        &["0 nobody a x", "0 nobody a x", "0 nobody a x"],
+        &[],
+    );
 }
 
 #[test]
 fn silence_after_a_detection() {
     let leaky = scenario("leaky", "capacity: 1\nleakspeed: 10s\nblackhole: 60s");
     check_times(&leaky, &[0, 0, 1, 1, 59, 59], &["0s t/s 1.2.3.4 x2"]);
-    check_times(&leaky, &[0, 0, 60, 60], &["0s t/s 1.2.3.4 x2", "60s t/s 1.2.3.4 x2"]);
+    check_times(
+        &leaky,
+        &[0, 0, 60, 60],
+        &["0s t/s 1.2.3.4 x2", "60s t/s 1.2.3.4 x2"],
+    );
 }
 
 #[test]
 fn the_other_types() {
     let trigger = scenario("trigger", "");
-    check_times(&trigger, &[0, 1], &["0s t/s 1.2.3.4 x1", "1s t/s 1.2.3.4 x1"]);
-    check_times(&scenario("trigger", "blackhole: 1m"), &[0, 1], &["0s t/s 1.2.3.4 x1"]);
+    check_times(
+        &trigger,
+        &[0, 1],
+        &["0s t/s 1.2.3.4 x1", "1s t/s 1.2.3.4 x1"],
+    );
+    check_times(
+        &scenario("trigger", "blackhole: 1m"),
+        &[0, 1],
+        &["0s t/s 1.2.3.4 x1"],
+    );
 
     let counter = scenario("counter", "capacity: -1\nduration: 10s");
-    check_times(&counter, &[0, 1, 2, 30], &["2s t/s 1.2.3.4 x3", "30s t/s 1.2.3.4 x1"]);
+    check_times(
+        &counter,
+        &[0, 1, 2, 30],
+        &["2s t/s 1.2.3.4 x3", "30s t/s 1.2.3.4 x1"],
+    );
 
-    let conditional = scenario("conditional", "capacity: -1\nleakspeed: 10s\ncondition: len(queue.Queue) >= 3");
+    let conditional = scenario(
+        "conditional",
+        "capacity: -1\nleakspeed: 10s\ncondition: len(queue.Queue) >= 3",
+    );
     check_times(&conditional, &[0, 5, 10], &["10s t/s 1.2.3.4 x3"]);
     check_times(&conditional, &[0, 5, 16], &[]);
 
@@ -148,34 +219,86 @@ fn the_other_types() {
 
 #[test]
 fn what_a_bucket_lets_in() {
-    let distinct = scenario("leaky", "capacity: 2\nleakspeed: 10s\ndistinct: evt.Meta.user");
-    check(&distinct, &["0 1.2.3.4 a x", "0 1.2.3.4 a x", "0 1.2.3.4 b x", "0 1.2.3.4 b x"], &[]);
-    check(&distinct, &["0 1.2.3.4 a x", "0 1.2.3.4 b x", "1 1.2.3.4 c x"], &["1s t/s 1.2.3.4 x3"]);
+    let distinct = scenario(
+        "leaky",
+        "capacity: 2\nleakspeed: 10s\ndistinct: evt.Meta.user",
+    );
+    check(
+        &distinct,
+        &[
+            "0 1.2.3.4 a x",
+            "0 1.2.3.4 a x",
+            "0 1.2.3.4 b x",
+            "0 1.2.3.4 b x",
+        ],
+        &[],
+    );
+    check(
+        &distinct,
+        &["0 1.2.3.4 a x", "0 1.2.3.4 b x", "1 1.2.3.4 c x"],
+        &["1s t/s 1.2.3.4 x3"],
+    );
 
-    let cancel = scenario("leaky", "capacity: 1\nleakspeed: 10s\ncancel_on: evt.Meta.user == 'good'");
-    check(&cancel, &["0 1.2.3.4 a x", "0 1.2.3.4 good x", "0 1.2.3.4 a x"], &[]);
-    check(&cancel, &["0 1.2.3.4 a x", "0 1.2.3.4 a x"], &["0s t/s 1.2.3.4 x2"]);
+    let cancel = scenario(
+        "leaky",
+        "capacity: 1\nleakspeed: 10s\ncancel_on: evt.Meta.user == 'good'",
+    );
+    check(
+        &cancel,
+        &["0 1.2.3.4 a x", "0 1.2.3.4 good x", "0 1.2.3.4 a x"],
+        &[],
+    );
+    check(
+        &cancel,
+        &["0 1.2.3.4 a x", "0 1.2.3.4 a x"],
+        &["0s t/s 1.2.3.4 x2"],
+    );
 
-    let filtered = scenario("leaky", "capacity: 1\nleakspeed: 10s\noverflow_filter: any(queue.Queue, {.Meta.user == 'root'})");
+    let filtered = scenario(
+        "leaky",
+        "capacity: 1\nleakspeed: 10s\noverflow_filter: any(queue.Queue, {.Meta.user == 'root'})",
+    );
     check(&filtered, &["0 1.2.3.4 a x", "0 1.2.3.4 a x"], &[]);
-    check(&filtered, &["0 1.2.3.4 a x", "0 1.2.3.4 root x"], &["0s t/s 1.2.3.4 x2"]);
+    check(
+        &filtered,
+        &["0 1.2.3.4 a x", "0 1.2.3.4 root x"],
+        &["0s t/s 1.2.3.4 x2"],
+    );
 }
 
 #[test]
 fn whom_a_detection_names() {
     let by_user = "type: leaky\nname: t/s\ndescription: d\nfilter: evt.Meta.log_type == 'x'\ngroupby: evt.Meta.user\ndistinct: evt.Meta.source_ip\ncapacity: 2\nleakspeed: 1m\n";
-    check(by_user, &["0 3.3.3.3 r x", "0 1.1.1.1 r x", "1 2.2.2.2 r x"], &["1s t/s 1.1.1.1+2.2.2.2+3.3.3.3 x3"]);
+    check(
+        by_user,
+        &["0 3.3.3.3 r x", "0 1.1.1.1 r x", "1 2.2.2.2 r x"],
+        &["1s t/s 1.1.1.1+2.2.2.2+3.3.3.3 x3"],
+    );
 
-    let own = scenario("trigger", "scope:\n  type: username\n  expression: evt.Meta.user");
+    let own = scenario(
+        "trigger",
+        "scope:\n  type: username\n  expression: evt.Meta.user",
+    );
     check(&own, &["0 nobody bob x"], &["0s t/s bob x1"]);
-    let range = scenario("trigger", "scope:\n  type: Range\n  expression: evt.Meta.source_ip + '/24'");
+    let range = scenario(
+        "trigger",
+        "scope:\n  type: Range\n  expression: evt.Meta.source_ip + '/24'",
+    );
     check(&range, &["0 1.2.3.0 bob x"], &["0s t/s 1.2.3.0/24 x1"]);
 
     // IPv6 is spoken of, and counted, as its /64; an IPv4 address may be written as IPv6.
     let leaky = scenario("leaky", "capacity: 1\nleakspeed: 10s");
-    check(&leaky, &["0 2a00:1:2:3::1 a x", "0 2a00:1:2:3:ffff::2 a x"], &["0s t/s 2a00:1:2:3::/64 x2"]);
+    check(
+        &leaky,
+        &["0 2a00:1:2:3::1 a x", "0 2a00:1:2:3:ffff::2 a x"],
+        &["0s t/s 2a00:1:2:3::/64 x2"],
+    );
     check(&leaky, &["0 2a00:1:2:3::1 a x", "0 2a00:1:2:4::1 a x"], &[]);
-    check(&leaky, &["0 ::ffff:1.2.3.4 a x", "0 1.2.3.4 a x"], &["0s t/s 1.2.3.4 x2"]);
+    check(
+        &leaky,
+        &["0 ::ffff:1.2.3.4 a x", "0 1.2.3.4 a x"],
+        &["0s t/s 1.2.3.4 x2"],
+    );
 }
 
 #[test]
@@ -183,21 +306,47 @@ fn a_detection_may_be_poured_again() {
     let again = "type: leaky\nname: t/first\ndescription: d\nfilter: evt.Meta.log_type == 'x'\ngroupby: evt.Meta.source_ip\ncapacity: 1\nleakspeed: 10s\nreprocess: true\n---\ntype: leaky\nname: t/second\ndescription: d\nfilter: evt.Overflow.Alert?.GetScenario() == 't/first'\ncapacity: 1\nleakspeed: 1h\n";
     check(
         again,
-        &["0 1.2.3.4 a x", "0 1.2.3.4 a x", "5 1.2.3.4 a x", "5 1.2.3.4 a x"],
-        &["0s t/first 1.2.3.4 x2", "5s t/first 1.2.3.4 x2", "5s t/second 1.2.3.4 x2"],
+        &[
+            "0 1.2.3.4 a x",
+            "0 1.2.3.4 a x",
+            "5 1.2.3.4 a x",
+            "5 1.2.3.4 a x",
+        ],
+        &[
+            "0s t/first 1.2.3.4 x2",
+            "5s t/first 1.2.3.4 x2",
+            "5s t/second 1.2.3.4 x2",
+        ],
     );
 }
 
 #[test]
 fn the_queue_keeps_what_it_may() {
     let kept = |rest: &str, events: u64| {
-        let mut detector = Detector::new(rules(&scenario("leaky", rest)).unwrap(), Limits::default(), 7);
-        let overflows = feed(&mut detector, &source(), &lines_of(A, &vec![0; events as usize]));
-        overflows.iter().map(|overflow| (overflow.events.len(), overflow.events_count)).collect::<Vec<_>>()
+        let mut detector = Detector::new(
+            rules(&scenario("leaky", rest)).unwrap(),
+            Limits::default(),
+            7,
+        );
+        let overflows = feed(
+            &mut detector,
+            &source(),
+            &lines_of(A, &vec![0; events as usize]),
+        );
+        overflows
+            .iter()
+            .map(|overflow| (overflow.events.len(), overflow.events_count))
+            .collect::<Vec<_>>()
     };
     assert_eq!(kept("capacity: 5\nleakspeed: 10s", 6), [(6, 6)]);
-    assert_eq!(kept("capacity: 5\ncache_size: 2\nleakspeed: 10s", 6), [(3, 6)]);
-    assert_eq!(kept("capacity: 2000\nleakspeed: 10s", 2001), [(crate::scenario::QUEUE_EVENTS_MAX, 2001)]);
+    assert_eq!(
+        kept("capacity: 5\ncache_size: 2\nleakspeed: 10s", 6),
+        [(3, 6)]
+    );
+    assert_eq!(
+        kept("capacity: 2000\nleakspeed: 10s", 2001),
+        [(crate::scenario::QUEUE_EVENTS_MAX, 2001)]
+    );
 }
 
 #[test]
@@ -210,29 +359,58 @@ fn a_live_log_goes_by_the_time_of_reading_and_a_late_line_by_its_own() {
         for (index, (said, read_at)) in said.iter().zip(read_at).enumerate() {
             let text = format!("{} {A}", START + said);
             let now = Timestamp::from_secs(START + read_at);
-            let line = Line { text: text.as_bytes(), source: &live, id: index as u64, received_at: now };
+            let line = Line {
+                text: text.as_bytes(),
+                source: &live,
+                id: index as u64,
+                received_at: now,
+            };
             overflows.extend(detector.handle(&line, now));
             overflows.extend(detector.tick(now));
         }
         told(&overflows)
     };
-    assert_eq!(read(&[0, 0, 0], &[0, 5, 9]), ["9s t/s 1.2.3.4 x3"], "read within 10 s: what is young happens now");
-    assert_eq!(read(&[0, 0, 0], &[0, 9, 18]), Vec::<String>::new());
+    assert_eq!(
+        read(&[0, 0, 0], &[0, 5, 9]),
+        ["9s t/s 1.2.3.4 x3"],
+        "read within 10 s: what is young happens now"
+    );
+    assert_eq!(read(&[0, 9, 18], &[0, 9, 18]), Vec::<String>::new());
     // Written while nobody read: three in two seconds are three in two seconds, an hour later.
     assert_eq!(read(&[0, 1, 2], &[3600, 3600, 3601]), ["2s t/s 1.2.3.4 x3"]);
-    assert_eq!(read(&[0, 20, 40], &[3600, 3600, 3600]), Vec::<String>::new());
+    assert_eq!(
+        read(&[0, 20, 40], &[3600, 3600, 3600]),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
 fn a_proxy_is_never_blamed() {
-    let parser = PARSER.replace("  - meta: user\n", "  - meta: forwarded_for\n    expression: evt.Parsed.user\n  - meta: user\n");
-    let files = [("parsers/s01-parse/test.yaml", parser.as_str()), ("scenarios/test.yaml", &scenario("trigger", ""))];
+    let parser = PARSER.replace(
+        "  - meta: user\n",
+        "  - meta: forwarded_for\n    expression: evt.Parsed.user\n  - meta: user\n",
+    );
+    let files = [
+        ("parsers/s01-parse/test.yaml", parser.as_str()),
+        ("scenarios/test.yaml", &scenario("trigger", "")),
+    ];
     let rules = with_files(&files).unwrap();
-    let source = Arc::new(Source { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..(*source()).clone() });
+    let source = Arc::new(Source {
+        trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+        ..(*source()).clone()
+    });
     let mut detector = Detector::new(rules, Limits::default(), 7);
-    let lines = ["0 10.0.0.1 203.0.113.9,10.0.0.2 x", "1 10.0.0.1 - x", "2 8.8.8.8 203.0.113.9 x"].map(str::to_owned);
+    let lines = [
+        "0 10.0.0.1 203.0.113.9,10.0.0.2 x",
+        "1 10.0.0.1 - x",
+        "2 8.8.8.8 203.0.113.9 x",
+    ]
+    .map(str::to_owned);
     let overflows = feed(&mut detector, &source, &lines);
-    assert_eq!(told(&overflows), ["0s t/s 203.0.113.9 x1", "2s t/s 8.8.8.8 x1"]);
+    assert_eq!(
+        told(&overflows),
+        ["0s t/s 203.0.113.9 x1", "2s t/s 8.8.8.8 x1"]
+    );
     assert_eq!(detector.counters().proxy_unresolved, 1);
 }
 
@@ -241,51 +419,109 @@ fn buckets_keep_to_their_budget_and_a_flood_pays_for_itself() {
     let flood = scenario("leaky", "capacity: 2\nleakspeed: 1h");
     let other = "---\ntype: leaky\nname: t/other\ndescription: d\nfilter: evt.Meta.log_type == 'y'\ngroupby: evt.Meta.source_ip\ncapacity: 1\nleakspeed: 1h\n";
     let rules = rules(&format!("{flood}{other}")).unwrap();
-    let limits = Limits { bucket_bytes_max: 100_000 };
+    let limits = Limits {
+        bucket_bytes_max: 100_000,
+    };
     let mut detector = Detector::new(rules, limits, 7);
     let source = source();
     feed(&mut detector, &source, &["0 9.9.9.9 a y".to_owned()]);
     for number in 0..2000u32 {
-        let line = format!("1 {} a x", std::net::Ipv4Addr::from_bits(0x0100_0000 + number));
+        let line = format!(
+            "1 {} a x",
+            std::net::Ipv4Addr::from_bits(0x0100_0000 + number)
+        );
         feed(&mut detector, &source, &[line]);
         assert!(detector.counters().bucket_bytes <= limits.bucket_bytes_max as u64);
     }
     assert!(detector.counters().evicted > 1000);
     let overflows = feed(&mut detector, &source, &["2 9.9.9.9 a y".to_owned()]);
-    assert_eq!(told(&overflows), ["2s t/other 9.9.9.9 x2"], "the quiet scenario kept its bucket");
+    assert_eq!(
+        told(&overflows),
+        ["2s t/other 9.9.9.9 x2"],
+        "the quiet scenario kept its bucket"
+    );
 }
 
 #[test]
 fn nothing_is_left_when_all_is_over() {
-    let rules = rules(&scenario("leaky", "capacity: 5\nleakspeed: 10s\ndistinct: evt.Meta.user")).unwrap();
+    let rules = rules(&scenario(
+        "leaky",
+        "capacity: 5\nleakspeed: 10s\ndistinct: evt.Meta.user",
+    ))
+    .unwrap();
     let mut detector = Detector::new(rules, Limits::default(), 7);
-    let lines: Vec<String> = (0..300).map(|n| format!("{n} 1.2.3.{} u{} x", n % 7, n % 5)).collect();
+    let lines: Vec<String> = (0..300)
+        .map(|n| format!("{n} 1.2.3.{} u{} x", n % 7, n % 5))
+        .collect();
     feed(&mut detector, &source(), &lines);
     assert!(detector.next_deadline().is_some());
     detector.tick(Timestamp::MAX);
     let counters = detector.counters();
-    assert_eq!((counters.buckets, counters.bucket_bytes, detector.next_deadline()), (0, 0, None));
+    assert_eq!(
+        (
+            counters.buckets,
+            counters.bucket_bytes,
+            detector.next_deadline()
+        ),
+        (0, 0, None)
+    );
 }
 
 #[test]
 fn mistakes_in_scenarios_are_said() {
     let wrong = |text: &str, expected: &str| {
         let error = rules(text).expect_err(text).to_string();
-        assert!(error.contains(expected), "{error} does not say {expected:?}");
+        assert!(
+            error.contains(expected),
+            "{error} does not say {expected:?}"
+        );
     };
-    wrong(&scenario("leaky", "leakspeed: 10s"), "capacity: a leaky bucket holds at least one");
-    wrong(&scenario("leaky", "capacity: 1"), "leakspeed: a leaky bucket needs one");
-    wrong(&scenario("leeky", "capacity: 1"), "scenarios/test.yaml:1: type: unknown type \"leeky\", did you mean leaky?");
-    wrong(&scenario("trigger", "capacity: 3"), "a trigger runs over at once");
-    wrong(&scenario("counter", "capacity: -1"), "duration: a counter needs one");
-    wrong(&scenario("conditional", "leakspeed: 1m"), "condition: a conditional bucket needs one");
-    wrong(&scenario("leaky", "capacity: 1\nleakspeed: soon"), "test.yaml:7: leakspeed");
-    wrong(&scenario("trigger", "scope:\n  type: user"), "scope.expression: a scope of one's own needs one");
-    wrong(&scenario("trigger", "blackhole: 1m\ndistinct: evt.Mata.user"), "distinct");
+    wrong(
+        &scenario("leaky", "leakspeed: 10s"),
+        "capacity: a leaky bucket holds at least one",
+    );
+    wrong(
+        &scenario("leaky", "capacity: 1"),
+        "leakspeed: a leaky bucket needs one",
+    );
+    wrong(
+        &scenario("leeky", "capacity: 1"),
+        "scenarios/test.yaml:1: type: unknown type \"leeky\", did you mean leaky?",
+    );
+    wrong(
+        &scenario("trigger", "capacity: 3"),
+        "a trigger runs over at once",
+    );
+    wrong(
+        &scenario("counter", "capacity: -1"),
+        "duration: a counter needs one",
+    );
+    wrong(
+        &scenario("conditional", "leakspeed: 1m"),
+        "condition: a conditional bucket needs one",
+    );
+    wrong(
+        &scenario("leaky", "capacity: 1\nleakspeed: soon"),
+        "test.yaml:7: leakspeed",
+    );
+    wrong(
+        &scenario("trigger", "scope:\n  type: user"),
+        "scope.expression: a scope of one's own needs one",
+    );
+    wrong(
+        &scenario("trigger", "blackhole: 1m\ndistinct: evt.Mata.user"),
+        "distinct",
+    );
     wrong(&scenario("trigger", "format: 9.0"), "format");
-    wrong("type: trigger\nname: a/b\ndescription: c\n", "filter: every scenario needs one");
+    wrong(
+        "type: trigger\nname: a/b\ndescription: c\n",
+        "filter: every scenario needs one",
+    );
     let twice = scenario("trigger", "");
-    wrong(&format!("{twice}---\n{twice}"), "a scenario t/s is loaded already");
+    wrong(
+        &format!("{twice}---\n{twice}"),
+        "a scenario t/s is loaded already",
+    );
 }
 
 fn sequence() -> impl Strategy<Value = Vec<(u64, u8, u8)>> {
@@ -305,10 +541,17 @@ struct Plain {
 
 impl Plain {
     fn pour(&mut self, at: f64, who: u8, user: u8) -> Option<u32> {
-        if self.buckets.get(&who).is_some_and(|(_, last, _, _)| at > last + self.life) {
+        if self
+            .buckets
+            .get(&who)
+            .is_some_and(|(_, last, _, _)| at > last + self.life)
+        {
             self.buckets.remove(&who);
         }
-        let (tokens, last, count, seen) = self.buckets.entry(who).or_insert((self.capacity, at, 0, HashSet::new()));
+        let (tokens, last, count, seen) =
+            self.buckets
+                .entry(who)
+                .or_insert((self.capacity, at, 0, HashSet::new()));
         if self.distinct && !seen.insert(user) {
             return None;
         }

@@ -73,7 +73,12 @@ impl Observer for Trace {
         self.open.push(self.steps.len());
         if self.steps.len() < STEPS_MAX {
             let depth = self.open.len() - 1;
-            self.steps.push(Step { stage: self.stage.clone(), node: node.to_owned(), depth, ..Step::default() });
+            self.steps.push(Step {
+                stage: self.stage.clone(),
+                node: node.to_owned(),
+                depth,
+                ..Step::default()
+            });
         }
     }
 
