@@ -122,7 +122,7 @@ impl Engine {
     #[must_use]
     pub fn new(rules: Arc<Rules>, settings: Settings, seed: u64) -> Self {
         Engine {
-            detector: Detector::new(Arc::clone(&rules), settings.limits.clone(), seed),
+            detector: Detector::new(Arc::clone(&rules), settings.limits, seed),
             rules,
             seed,
             protected: Protected::new(&settings.allowlist, &settings.trusted_proxies),

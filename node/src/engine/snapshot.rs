@@ -5,13 +5,13 @@
 //! that is made again from lines read again has the same id and adds nothing.
 
 use lymph_protocol::codec::{self, CodecError};
-use lymph_scenarios::Snapshot as Buckets;
+use lymph_scenarios::DetectorSnapshot;
 
 /// What the engine knows beside its records.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// The detector's buckets.
-    pub buckets: Buckets,
+    pub buckets: DetectorSnapshot,
 }
 
 /// Version byte of the encoded form.

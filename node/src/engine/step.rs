@@ -24,7 +24,7 @@ impl Engine {
             true => time + now.since(before),
             false => time - before.since(now),
         };
-        self.detector = Detector::new(self.rules.clone(), self.settings.limits.clone(), self.seed);
+        self.detector = Detector::new(self.rules.clone(), self.settings.limits, self.seed);
         self.started_at = self.started_at.map(moved);
 
         let of_this_run = self

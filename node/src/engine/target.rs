@@ -33,7 +33,7 @@ impl Target {
         match canonical_network(network) {
             IpNet::V4(v4) if v4.prefix_len() == 32 => Target::of_address(v4.addr().into()),
             IpNet::V6(v6) if v6.prefix_len() >= 64 => Target::of_address(v6.addr().into()),
-            wide => Target::Range(wide),
+            wide @ (IpNet::V4(_) | IpNet::V6(_)) => Target::Range(wide),
         }
     }
 

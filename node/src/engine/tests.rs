@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use lymph_scenarios::RulesBuilder;
+
 use super::testing::overflow;
 use super::*;
 
@@ -7,7 +9,11 @@ const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn engine(settings: Settings) -> Engine {
-    Engine::new(Arc::new(Rules), settings, 1)
+    Engine::new(Arc::new(no_rules()), settings, 1)
+}
+
+fn no_rules() -> Rules {
+    RulesBuilder::new(BTreeMap::new()).finish().unwrap()
 }
 
 fn at(secs: u64) -> Timestamp {

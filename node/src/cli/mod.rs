@@ -1,0 +1,83 @@
+//! The command line: `args` is what is typed, then one file a command, named as the command.
+//!
+//! Commands print through `out`. An error says what was wrong and what to do next; it is printed once, in
+//! `main`, and its exit code is 1. A reader who has heard enough (a broken pipe) is no error.
+
+mod alerts;
+pub mod args;
+mod client;
+mod decisions;
+mod explain;
+mod input;
+mod log_type;
+mod out;
+mod pages;
+mod progress;
+mod replay;
+mod rules;
+mod run;
+mod status;
+mod why;
+
+use std::io;
+
+use anyhow::Result;
+
+use crate::config::Settings;
+use crate::config::rules::RuleSet;
+use crate::config::settings::Flags;
+use args::{Cli, Command, Global, RuleArgs};
+use out::Out;
+pub use out::safe_lines;
+
+/// Do what was typed.
+pub fn run(cli: Cli) -> Result<()> {
+    let Cli { global, command } = cli;
+    let mut out = Out::new(global.json);
+    let done = match command {
+        Command::Run(args) => run::run(&global, args),
+        Command::Status => status::run(&global, &mut out),
+        Command::Replay(args) => replay::run(&global, &args, &mut out),
+        Command::Explain(args) => explain::run(&global, &args, &mut out),
+        Command::Rules(command) => rules::run(&global, command, &mut out),
+        Command::Decisions(command) => decisions::run(&global, &command, &mut out),
+        Command::Alerts(command) => alerts::run(&global, &command, &mut out),
+        Command::Why { address } => why::run(&global, &address, &mut out),
+        Command::Unban { subject } => decisions::unban(&global, &subject, &mut out),
+        Command::Completions { shell } => pages::completions(shell, &mut out),
+        Command::Man { dir } => pages::man(dir.as_deref(), &mut out),
+    };
+    match done.and_then(|()| Ok(out.flush()?)) {
+        Err(error) if is_broken_pipe(&error) => Ok(()),
+        done => done,
+    }
+}
+
+/// Whoever read our output has gone away.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>());
+    io.into_iter()
+        .any(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// The flags that every command has, over the configuration file.
+fn settings(global: &Global, rules: Option<&RuleArgs>) -> Result<Settings> {
+    Settings::load(Flags {
+        state: global.state.clone(),
+        config: global.config.clone(),
+        rules: rules.and_then(|rules| rules.rules.clone()),
+        no_bundled_rules: rules.is_some_and(|rules| rules.no_bundled_rules),
+        ..Flags::default()
+    })
+}
+
+/// The rules that a command without a daemon works with.
+fn rule_set(global: &Global, args: &RuleArgs) -> Result<RuleSet> {
+    let settings = settings(global, Some(args))?;
+    Ok(RuleSet {
+        bundled: settings.bundled_rules,
+        folder: settings.rules,
+    })
+}

@@ -1,0 +1,61 @@
+//! `lymph why ADDRESS`: why it is banned, or is not.
+
+use anyhow::{Result, bail};
+
+use super::args::Global;
+use super::out::{Out, Style, duration};
+use super::{alerts, client, decisions};
+use crate::daemon::api::views::WhyView;
+use crate::engine::target::Target;
+
+pub(super) fn run(global: &Global, address: &str, out: &mut Out) -> Result<()> {
+    let target = match address.parse::<Target>() {
+        Ok(target) => target,
+        Err(error) => bail!("{address:?}: {error}"),
+    };
+    let why: WhyView = client::get(global, &format!("/why/{target}"))?;
+    if out.json {
+        return Ok(out.json(&why)?);
+    }
+    out.styled(Style::Bold, &why.summary, "")?;
+    if !why.decisions.is_empty() {
+        out.line("")?;
+        decisions::table(&why.decisions, out)?;
+    }
+    if why.visits > 0 || !why.alerts.is_empty() {
+        out.line("")?;
+        let last_seen = why
+            .last_seen
+            .map(|last_seen| format!(", last seen at {last_seen}"))
+            .unwrap_or_default();
+        let visits = if why.visits == 1 {
+            "1 visit".to_owned()
+        } else {
+            format!("{} visits", why.visits)
+        };
+        out.line(format!(
+            "{visits}{last_seen}; a new ban would last {}",
+            duration(why.next_ban_seconds)
+        ))?;
+    }
+    if !why.alerts.is_empty() {
+        let (shown, all) = (why.alerts.len(), why.alerts_count);
+        let of = if shown < all {
+            format!(" (the newest {shown} of {all})")
+        } else {
+            String::new()
+        };
+        out.line(format!("Detections{of}:"))?;
+        alerts::table(&why.alerts, out)?;
+        let newest = &why.alerts[0];
+        out.line(format!("The newest: {}", newest.description))?;
+        for (key, values) in &newest.meta {
+            out.line(format!("  {key}: {}", values.join(", ")))?;
+        }
+    }
+    if let Some(undo) = &why.undo {
+        out.line("")?;
+        out.line(format!("To lift it: {undo}"))?;
+    }
+    Ok(())
+}

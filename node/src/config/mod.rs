@@ -1,0 +1,10 @@
+//! What the operator wants: `file` is the configuration as it is written, `settings` what it means together
+//! with the flags of the command line, `rules` the rule files that it names.
+
+pub mod file;
+pub mod places;
+pub mod rules;
+pub mod settings;
+
+pub use file::{ConfigError, ConfigFile};
+pub use settings::{Firewall, Settings, SourceSetting, Where};

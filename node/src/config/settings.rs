@@ -1,0 +1,459 @@
+//! What is meant: the configuration file and the flags together, checked. A flag beats the file.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use lymph_scenarios::date::GoDuration;
+use lymph_scenarios::nearest;
+
+use super::file::{ConfigError, ConfigFile, SourceTable, Spanned, line_at};
+use super::places;
+use crate::engine;
+use crate::engine::decision::Kind;
+use crate::engine::policy::Override;
+use crate::engine::target::{IpNet, parse_network};
+
+/// Types of logs that the bundled rules read.
+pub const LOG_TYPES: [&str; 7] = [
+    "syslog", "nginx", "apache", "caddy", "traefik", "haproxy", "sshd",
+];
+
+/// Where a log is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Where {
+    /// A file or a pattern of files.
+    Path(String),
+    /// A unit of the systemd journal.
+    Journal(String),
+    /// A Docker container.
+    Docker(String),
+    /// The standard input.
+    Stdin,
+}
+
+/// A log that the operator wants watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceSetting {
+    /// What writes it; `None` has it found out.
+    pub log_type: Option<String>,
+    /// Where it is.
+    pub place: Where,
+    /// Reverse proxies whose lines name the real client elsewhere.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Facts for rules.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What enforces decisions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Firewall {
+    /// The best there is.
+    #[default]
+    Auto,
+    /// The kernel's packet filter.
+    Nftables,
+    /// The operator's own program.
+    Command,
+    /// Nothing: decisions are only written down.
+    DryRun,
+}
+
+impl Firewall {
+    const NAMES: [(&'static str, Firewall); 4] = [
+        ("auto", Firewall::Auto),
+        ("nftables", Firewall::Nftables),
+        ("command", Firewall::Command),
+        ("dry-run", Firewall::DryRun),
+    ];
+}
+
+impl FromStr for Firewall {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        choose(text, &Self::NAMES)
+    }
+}
+
+impl FromStr for SourceSetting {
+    type Err = String;
+
+    /// `TYPE=PATH`, `TYPE=docker:NAME`, `journald=UNIT`, `TYPE=-` or `-`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, place) = match text.split_once('=') {
+            None if text == "-" => (None, Where::Stdin),
+            None => {
+                return Err(format!(
+                    "expected TYPE=PATH such as sshd=/var/log/auth.log, not {text:?}"
+                ));
+            }
+            Some((name, place)) if name.is_empty() || place.is_empty() => {
+                return Err(format!(
+                    "expected TYPE=PATH such as sshd=/var/log/auth.log, not {name:?}={place:?}"
+                ));
+            }
+            Some(("journald", unit)) => (None, Where::Journal(unit.to_owned())),
+            Some((name, place)) if place.starts_with("docker:") => (
+                Some(name),
+                Where::Docker(place["docker:".len()..].to_owned()),
+            ),
+            Some((name, "-")) => (Some(name), Where::Stdin),
+            Some((name, path)) => (Some(name), Where::Path(path.to_owned())),
+        };
+        Ok(SourceSetting {
+            log_type: name.map(str::to_owned),
+            place,
+            trusted_proxies: Vec::new(),
+            labels: BTreeMap::new(),
+        })
+    }
+}
+
+/// What was typed, of the things that the file can say too.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// `--state`.
+    pub state: Option<PathBuf>,
+    /// `--config`.
+    pub config: Option<PathBuf>,
+    /// `--rules`.
+    pub rules: Option<PathBuf>,
+    /// `--no-bundled-rules`.
+    pub no_bundled_rules: bool,
+    /// `--firewall`.
+    pub firewall: Option<Firewall>,
+    /// `--source`.
+    pub sources: Vec<SourceSetting>,
+}
+
+/// What is meant.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The configuration file, if there is one.
+    pub config: Option<PathBuf>,
+    /// Folder of the daemon's data and socket.
+    pub state: PathBuf,
+    /// Folder of own rules.
+    pub rules: Option<PathBuf>,
+    /// Whether the bundled rules are used.
+    pub bundled_rules: bool,
+    /// What enforces decisions.
+    pub firewall: Firewall,
+    /// Logs to watch; none means those that are found.
+    pub sources: Vec<SourceSetting>,
+    /// What the engine goes by.
+    pub engine: engine::Settings,
+}
+
+impl Settings {
+    /// Read the configuration file and put the flags over it.
+    pub fn load(flags: Flags) -> anyhow::Result<Self> {
+        let (path, must_be_there) = match &flags.config {
+            Some(path) => (path.clone(), true),
+            None => (places::default_config(), false),
+        };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(Reader {
+                file: &path,
+                text: &text,
+            }
+            .settings(flags)?),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_be_there => {
+                Ok(Reader {
+                    file: &path,
+                    text: "",
+                }
+                .settings(flags)
+                .map(|settings| Settings {
+                    config: None,
+                    ..settings
+                })?)
+            }
+            Err(error) => Err(anyhow::anyhow!(
+                "cannot read the configuration {}: {error}",
+                path.display()
+            )),
+        }
+    }
+}
+
+/// The text of a configuration file, to find lines in.
+struct Reader<'a> {
+    file: &'a Path,
+    text: &'a str,
+}
+
+impl Reader<'_> {
+    fn settings(&self, flags: Flags) -> Result<Settings, ConfigError> {
+        let file = ConfigFile::parse(self.file, self.text)?;
+        let mut settings = engine::Settings::default();
+        let terms = &mut settings.policy.terms;
+        terms.first = self
+            .duration(file.ban.first.as_ref())?
+            .unwrap_or(terms.first);
+        terms.max = self.duration(file.ban.max.as_ref())?.unwrap_or(terms.max);
+        terms.forget_after = self
+            .duration(file.ban.forget_after.as_ref())?
+            .unwrap_or(terms.forget_after);
+        for (name, table) in &file.scenario {
+            let remedy = table
+                .remedy
+                .as_ref()
+                .map(|remedy| self.at(remedy, choose(remedy.get_ref(), &REMEDIES)));
+            let special = Override {
+                remedy: remedy.transpose()?,
+                first: self.duration(table.first.as_ref())?,
+            };
+            settings.policy.overrides.insert(name.clone(), special);
+        }
+        settings.allowlist = self.networks(&file.allow)?;
+        settings.decisions_max = self
+            .count(file.limits.decisions.as_ref())?
+            .unwrap_or(settings.decisions_max);
+        settings.alerts_max = self
+            .count(file.limits.alerts.as_ref())?
+            .unwrap_or(settings.alerts_max);
+        let from_file = file
+            .source
+            .iter()
+            .map(|table| self.source(table))
+            .collect::<Result<Vec<_>, _>>()?;
+        let sources = if flags.sources.is_empty() {
+            from_file
+        } else {
+            flags.sources
+        };
+        settings.trusted_proxies = sources
+            .iter()
+            .flat_map(|source| source.trusted_proxies.clone())
+            .collect();
+        let firewall = file
+            .firewall
+            .as_ref()
+            .map(|name| self.at(name, name.get_ref().parse()))
+            .transpose()?;
+        Ok(Settings {
+            config: Some(self.file.to_owned()),
+            state: flags
+                .state
+                .or(file.state)
+                .unwrap_or_else(places::default_state),
+            rules: flags.rules.or(file.rules),
+            bundled_rules: !flags.no_bundled_rules && file.bundled_rules.unwrap_or(true),
+            firewall: flags.firewall.or(firewall).unwrap_or_default(),
+            sources,
+            engine: settings,
+        })
+    }
+
+    fn source(&self, table: &SourceTable) -> Result<SourceSetting, ConfigError> {
+        let places = [
+            table.path.clone().map(Where::Path),
+            table.journald.clone().map(Where::Journal),
+            table.docker.clone().map(Where::Docker),
+        ];
+        let mut places = places.into_iter().flatten();
+        let (Some(place), None) = (places.next(), places.next()) else {
+            let line = table
+                .log_type
+                .as_ref()
+                .map(|name| line_at(self.text, name.span().start));
+            let message = "a [[source]] needs exactly one of path, journald and docker".to_owned();
+            return Err(ConfigError {
+                file: self.file.to_owned(),
+                line,
+                message,
+            });
+        };
+        Ok(SourceSetting {
+            log_type: table.log_type.as_ref().map(|name| name.get_ref().clone()),
+            place,
+            trusted_proxies: self.networks(&table.trusted_proxies)?,
+            labels: table.labels.clone(),
+        })
+    }
+
+    fn networks(&self, texts: &[Spanned<String>]) -> Result<Vec<IpNet>, ConfigError> {
+        texts
+            .iter()
+            .map(|text| self.at(text, parse_network(text.get_ref())))
+            .collect()
+    }
+
+    fn duration(&self, text: Option<&Spanned<String>>) -> Result<Option<Duration>, ConfigError> {
+        text.map(|text| self.at(text, parse_duration(text.get_ref())))
+            .transpose()
+    }
+
+    fn count(&self, number: Option<&Spanned<usize>>) -> Result<Option<usize>, ConfigError> {
+        let check = |number: &Spanned<usize>| match *number.get_ref() {
+            0 => Err("must be at least 1"),
+            number => Ok(number),
+        };
+        number
+            .map(|number| self.at(number, check(number)))
+            .transpose()
+    }
+
+    fn at<T, V, E: fmt::Display>(
+        &self,
+        place: &Spanned<T>,
+        result: Result<V, E>,
+    ) -> Result<V, ConfigError> {
+        result.map_err(|error| ConfigError {
+            file: self.file.to_owned(),
+            line: Some(line_at(self.text, place.span().start)),
+            message: error.to_string(),
+        })
+    }
+}
+
+const REMEDIES: [(&str, Option<Kind>); 4] = [
+    ("ban", Some(Kind::Ban)),
+    ("throttle", Some(Kind::Throttle)),
+    ("captcha", Some(Kind::Captcha)),
+    ("none", None),
+];
+
+/// A length of time as people write it: `90s`, `4h`, `7d`, `1h30m`.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let expected = || format!("expected a length of time such as 90s, 4h or 7d, not {text:?}");
+    let duration = GoDuration::parse_with_days(text).map_err(|_| expected())?;
+    duration
+        .duration()
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(expected)
+}
+
+fn choose<T: Copy>(text: &str, choices: &[(&'static str, T)]) -> Result<T, String> {
+    if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == text) {
+        return Ok(*choice);
+    }
+    let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
+    match nearest(text, names.iter().copied()) {
+        Some(near) => Err(format!("unknown value {text:?}, did you mean {near:?}?")),
+        None => Err(format!(
+            "unknown value {text:?}, expected one of {}",
+            names.join(", ")
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, flags: Flags) -> Result<Settings, String> {
+        Reader {
+            file: Path::new("lymph.toml"),
+            text,
+        }
+        .settings(flags)
+        .map_err(|error| error.to_string())
+    }
+
+    fn fails(text: &str, expected: &str) {
+        assert_eq!(
+            read(text, Flags::default()).unwrap_err(),
+            format!("lymph.toml:{expected}"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_flag_beats_the_file() {
+        let text = "state = '/a'\nfirewall = 'nftables'\n[[source]]\ntype = 'nginx'\npath = '/x'\n";
+        let flags = Flags {
+            state: Some("/b".into()),
+            firewall: Some(Firewall::DryRun),
+            sources: vec!["sshd=/y".parse().unwrap()],
+            ..Flags::default()
+        };
+        let settings = read(text, flags).unwrap();
+        assert_eq!(
+            (settings.state, settings.firewall),
+            ("/b".into(), Firewall::DryRun)
+        );
+        assert_eq!(settings.sources[0].place, Where::Path("/y".to_owned()));
+        let settings = read(text, Flags::default()).unwrap();
+        assert_eq!(
+            (settings.state, settings.firewall),
+            ("/a".into(), Firewall::Nftables)
+        );
+        assert_eq!(settings.sources[0].place, Where::Path("/x".to_owned()));
+    }
+
+    #[test]
+    fn sources_are_written_as_type_and_place() {
+        let place = |text: &str| {
+            text.parse::<SourceSetting>()
+                .map(|source| (source.log_type, source.place))
+        };
+        assert_eq!(
+            place("nginx=/a=b"),
+            Ok((Some("nginx".to_owned()), Where::Path("/a=b".to_owned())))
+        );
+        assert_eq!(
+            place("journald=ssh.service"),
+            Ok((None, Where::Journal("ssh.service".to_owned())))
+        );
+        assert_eq!(
+            place("nginx=docker:web"),
+            Ok((Some("nginx".to_owned()), Where::Docker("web".to_owned())))
+        );
+        assert_eq!(place("sshd=-"), Ok((Some("sshd".to_owned()), Where::Stdin)));
+        assert_eq!(place("-"), Ok((None, Where::Stdin)));
+        assert!(
+            place("/var/log/auth.log").is_err() && place("=x").is_err() && place("x=").is_err()
+        );
+    }
+
+    #[test]
+    fn values_are_checked_where_they_stand() {
+        fails(
+            "\nfirewall = 'nft'\n",
+            "2: unknown value \"nft\", expected one of auto, nftables, command, dry-run",
+        );
+        fails(
+            "firewall = 'dryrun'\n",
+            "1: unknown value \"dryrun\", did you mean \"dry-run\"?",
+        );
+        fails(
+            "[ban]\nfirst = '1 hour'\n",
+            "2: expected a length of time such as 90s, 4h or 7d, not \"1 hour\"",
+        );
+        fails(
+            "[ban]\n\nmax = '0s'\n",
+            "3: expected a length of time such as 90s, 4h or 7d, not \"0s\"",
+        );
+        fails(
+            "allow = [\n '10.0.0.1',\n 'home' ]\n",
+            "3: expected an address such as 192.0.2.1 or a network such as 192.0.2.0/24",
+        );
+        fails(
+            "[[source]]\ntype = 'x'\n",
+            "2: a [[source]] needs exactly one of path, journald and docker",
+        );
+        fails("[limits]\ndecisions = 0\n", "2: must be at least 1");
+        fails(
+            "[scenario.'a/b']\nremedy = 'bann'\n",
+            "2: unknown value \"bann\", did you mean \"ban\"?",
+        );
+    }
+
+    #[test]
+    fn proxies_of_all_sources_are_protected() {
+        let text = "[[source]]\npath='/a'\ntrusted_proxies=['192.0.2.7']\n[[source]]\npath='/b'\ntrusted_proxies=['192.0.2.8/31']\n";
+        let settings = read(text, Flags::default()).unwrap();
+        let proxies: Vec<_> = settings
+            .engine
+            .trusted_proxies
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(proxies, ["192.0.2.7/32", "192.0.2.8/31"]);
+    }
+}

@@ -1,0 +1,99 @@
+//! The API: HTTP and JSON on a Unix socket in the state folder, whose file mode is the permission.
+//!
+//! Handlers ask the loop through a bounded queue and wait; the loop answers between two batches of lines, so
+//! that the engine has one owner. `routes` are the paths, `views` the JSON.
+
+mod routes;
+pub mod views;
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use tokio::net::UnixListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::engine::decision::DetectionId;
+use crate::engine::target::Target;
+use views::{AlertView, DecisionView, RuleView, StatusView, UnbannedView, WhyView};
+
+/// Questions that may wait for the loop. More askers wait for a place.
+const QUESTIONS_WAITING_MAX: usize = 32;
+/// Longest path of a Unix socket, in bytes: the kernel's `sun_path` without its end.
+const SOCKET_PATH_BYTES_MAX: usize = 107;
+
+/// What can be asked of the daemon, with where the answer goes.
+#[derive(Debug)]
+pub enum Question {
+    /// How it is.
+    Status(oneshot::Sender<StatusView>),
+    /// What stands.
+    Decisions(oneshot::Sender<Vec<DecisionView>>),
+    /// What was seen: so many, the newest first.
+    Alerts(usize, oneshot::Sender<Vec<AlertView>>),
+    /// One detection.
+    Alert(DetectionId, oneshot::Sender<Option<AlertView>>),
+    /// Why somebody is where they are.
+    Why(Target, oneshot::Sender<WhyView>),
+    /// The rules.
+    Rules(oneshot::Sender<Vec<RuleView>>),
+    /// Lift what stands about somebody.
+    Unban(Target, oneshot::Sender<UnbannedView>),
+}
+
+type Asker = mpsc::Sender<Question>;
+
+/// Where the socket of a state folder is.
+#[must_use]
+pub fn socket_path(state: &Path) -> PathBuf {
+    state.join("lymph.sock")
+}
+
+/// The running server.
+#[derive(Debug)]
+pub struct Api {
+    /// What it is asked.
+    pub questions: mpsc::Receiver<Question>,
+    server: JoinHandle<()>,
+    socket: PathBuf,
+}
+
+impl Api {
+    /// Serve the socket of a state folder. The folder's lock must be held: an old socket is replaced.
+    pub fn start(state: &Path) -> anyhow::Result<Self> {
+        let socket = socket_path(state);
+        // It is made under another name, so that nobody can connect before its mode is set.
+        let unready = state.join("lymph.sock.new");
+        let bytes = unready.as_os_str().len();
+        ensure!(
+            bytes <= SOCKET_PATH_BYTES_MAX,
+            "the path of the state folder is too long for a socket in it ({bytes} bytes, at most {SOCKET_PATH_BYTES_MAX}): {}; choose a shorter one with --state DIR",
+            state.display()
+        );
+        let _ = fs::remove_file(&unready);
+        let listener = UnixListener::bind(&unready)
+            .with_context(|| format!("cannot make the socket {}", socket.display()))?;
+        fs::set_permissions(&unready, Permissions::from_mode(0o600))?;
+        fs::rename(&unready, &socket)?;
+        let (asker, questions) = mpsc::channel(QUESTIONS_WAITING_MAX);
+        let router = routes::router(asker);
+        let server = tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, router).await {
+                tracing::error!(%error, "the API has stopped");
+            }
+        });
+        Ok(Api {
+            questions,
+            server,
+            socket,
+        })
+    }
+
+    /// Stop serving.
+    pub fn stop(self) {
+        self.server.abort();
+        let _ = fs::remove_file(&self.socket);
+    }
+}

@@ -1,0 +1,203 @@
+//! Sees to it that what the engine wants kept is kept, whatever the disk does.
+//!
+//! Changes are gathered and written at once after each batch of lines. When the store fails, that is said
+//! once; the engine goes on, no checkpoint is made (so nothing read since is forgotten), and every half minute
+//! the store is opened again and filled with all that the engine holds.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lymph_protocol::Timestamp;
+
+use super::store::{Changes, Opened, Store, StoreError};
+use crate::engine::record::{Record, RecordKey};
+
+/// How long a failed store is left alone.
+const RETRY_AFTER: Duration = Duration::from_secs(30);
+
+/// The store, or what became of it.
+#[derive(Debug)]
+pub struct Keeper {
+    folder: PathBuf,
+    store: Option<Store>,
+    changes: Changes,
+    /// Why there is no store, and when to try again.
+    failed: Option<(String, Timestamp)>,
+}
+
+impl Keeper {
+    /// Open the store. Returns its records, and what the operator should know.
+    pub fn open(folder: PathBuf, now: Timestamp) -> (Self, Vec<Record>, Vec<String>) {
+        let mut keeper = Keeper {
+            folder,
+            store: None,
+            changes: Changes::default(),
+            failed: None,
+        };
+        match Store::open(&keeper.folder, now) {
+            Ok(Opened {
+                store,
+                records,
+                unknown,
+                moved_aside,
+            }) => {
+                keeper.store = Some(store);
+                let aside = moved_aside.map(|(aside, why)| {
+                    format!(
+                        "THE STORE WAS DAMAGED ({why}) and is moved to {}; starting with an empty one: earlier decisions and detections are forgotten",
+                        aside.display()
+                    )
+                });
+                let unknown = (unknown > 0).then(|| format!("{unknown} records in the store were written by another version and are left alone"));
+                (keeper, records, aside.into_iter().chain(unknown).collect())
+            }
+            Err(error) => {
+                let said = keeper.fail(&error, now);
+                (keeper, Vec::new(), said.into_iter().collect())
+            }
+        }
+    }
+
+    /// Keep this record.
+    pub fn save(&mut self, record: Record) {
+        if self.store.is_some() {
+            self.changes.save(record);
+        }
+    }
+
+    /// Drop the record with this key.
+    pub fn remove(&mut self, key: RecordKey) {
+        if self.store.is_some() {
+            self.changes.remove(key);
+        }
+    }
+
+    /// Write what was gathered. Returns what the operator should know if that fails.
+    pub fn write(&mut self, now: Timestamp) -> Option<String> {
+        if self.changes.is_empty() {
+            return None;
+        }
+        let changes = std::mem::take(&mut self.changes);
+        match self.store.as_ref()?.write(&changes) {
+            Ok(()) => None,
+            Err(error) => self.fail(&error, now),
+        }
+    }
+
+    /// Something to flush the store with from another thread; `None` if there is no store.
+    #[must_use]
+    pub fn handle(&self) -> Option<Store> {
+        self.store.as_ref().map(Store::handle)
+    }
+
+    /// The store failed: leave it alone for a while. Returns what the operator should know the first time.
+    pub fn fail(&mut self, error: &StoreError, now: Timestamp) -> Option<String> {
+        self.store = None;
+        self.changes = Changes::default();
+        let first = self.failed.is_none();
+        self.failed = Some((error.to_string(), now + RETRY_AFTER));
+        let folder = self.folder.display();
+        first.then(|| {
+            format!("decisions are no longer saved in {folder}: {error}; detection goes on, saving is tried again every {} s", RETRY_AFTER.as_secs())
+        })
+    }
+
+    /// Why nothing is saved, if that is so.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        self.failed.as_ref().map(|(why, _)| why.as_str())
+    }
+
+    /// Open a failed store again if it is time, and fill it with all `records`. Returns what the operator
+    /// should know once that works.
+    pub fn retry(
+        &mut self,
+        records: impl Iterator<Item = Record>,
+        now: Timestamp,
+    ) -> Option<String> {
+        self.failed
+            .as_ref()
+            .filter(|(_, retry_at)| now >= *retry_at)?;
+        match self.refill(records, now) {
+            Ok(()) => {
+                self.failed = None;
+                Some(format!(
+                    "decisions are saved again in {}",
+                    self.folder.display()
+                ))
+            }
+            Err(error) => self.fail(&error, now),
+        }
+    }
+
+    fn refill(
+        &mut self,
+        records: impl Iterator<Item = Record>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let opened = Store::open(&self.folder, now)?;
+        let mut stale: BTreeSet<RecordKey> = opened.records.iter().map(Record::key).collect();
+        let mut changes = Changes::default();
+        for record in records {
+            stale.remove(&record.key());
+            changes.save(record);
+        }
+        stale.into_iter().for_each(|key| changes.remove(key));
+        opened.store.write(&changes)?;
+        opened.store.flush()?;
+        self.store = Some(opened.store);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::ladder::Rung;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    fn rung(n: u8) -> Record {
+        let target = format!("192.0.2.{n}").parse().unwrap();
+        Record::Rung(
+            target,
+            Rung {
+                step: n,
+                free_at: NOW,
+                last_seen: NOW,
+            },
+        )
+    }
+
+    #[test]
+    fn a_failure_is_said_once_and_mended_with_all_that_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        let (mut keeper, records, said) = Keeper::open(path.clone(), NOW);
+        assert!(records.is_empty() && said.is_empty());
+        (1..=3).for_each(|n| keeper.save(rung(n)));
+        assert_eq!(keeper.write(NOW), None);
+
+        let full = || StoreError::Io(std::io::ErrorKind::StorageFull.into());
+        assert!(keeper.fail(&full(), NOW).is_some());
+        assert_eq!(keeper.fail(&full(), NOW), None, "said once");
+        assert!(keeper.handle().is_none() && keeper.failure().is_some());
+        keeper.save(rung(4));
+        assert_eq!(keeper.write(NOW), None);
+        assert_eq!(
+            keeper.retry([rung(2), rung(4)].into_iter(), NOW),
+            None,
+            "too early"
+        );
+        assert!(
+            keeper
+                .retry([rung(2), rung(4)].into_iter(), NOW + RETRY_AFTER)
+                .is_some()
+        );
+        assert_eq!(keeper.failure(), None);
+        drop(keeper);
+        let (_, records, _) = Keeper::open(path, NOW);
+        assert_eq!(records, [2, 4].map(rung));
+    }
+}

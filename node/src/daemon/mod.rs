@@ -1,0 +1,350 @@
+//! Everything that touches the world, and the one loop that carries it to the engine and back.
+//!
+//! `start` gathers what is needed and says in plain words what will be done; `node` holds the engine and does
+//! what it asks for; the loop here waits for whatever comes first: the end, a checkpoint that is on disk, a
+//! deadline, a question of the API, lines. Deciding is the engine's, never done here.
+//!
+//! What must survive lies in the state folder: `lock` (one daemon a folder), `store` (records, see `store`),
+//! `checkpoint` (positions and buckets of one moment, see `checkpoint`), `lymph.sock` (see `api`). A checkpoint
+//! is made every few seconds while lines come in, after the records of those lines are on disk; after a crash
+//! the lines since are read again, and a detection that is made again has the same id and adds nothing.
+
+pub mod api;
+pub mod checkpoint;
+pub mod clock;
+pub mod discover;
+pub mod docker;
+pub mod journal;
+mod keeper;
+mod lock;
+mod node;
+pub mod sources;
+mod start;
+mod stdin;
+mod store;
+mod surroundings;
+pub mod tail;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use lymph_protocol::Timestamp;
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+
+use crate::config::Settings;
+use crate::config::rules::RuleSet;
+use crate::engine::{Engine, Input, Snapshot};
+use api::Api;
+use checkpoint::{Loaded, Record};
+use clock::{Clock, Stopwatch};
+use keeper::Keeper;
+use lock::StateLock;
+use node::{Facts, Node};
+use sources::Sources;
+use store::StoreError;
+
+/// How often the daemon looks after itself: clock, store, checkpoint, watchdog.
+const LOOK_AFTER: Duration = Duration::from_secs(1);
+/// Shortest time between two checkpoints: what is read again after a crash.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(2);
+/// A checkpoint that took long is made less often, so that it never takes more than this share of the time.
+const CHECKPOINT_SHARE: u32 = 20;
+/// How often the surroundings of the machine are looked at.
+const SURROUNDINGS_EVERY: Duration = Duration::from_secs(60);
+
+/// Run until a signal says otherwise. `out` is for the first words to whoever started it.
+pub async fn run(settings: Settings, out: &mut (dyn Write + Send)) -> Result<()> {
+    let firewall = start::firewall(settings.firewall)?.to_owned();
+    let rules = RuleSet {
+        bundled: settings.bundled_rules,
+        folder: settings.rules.clone(),
+    };
+    let rules = Arc::new(rules.load()?);
+    let watched = start::sources(&settings)?;
+    start::make_state_folder(&settings.state)?;
+    let lock = StateLock::take(&settings.state)?;
+    start::introduce(out, &settings, &watched)?;
+    for warning in rules.warnings() {
+        tracing::warn!("{warning}");
+    }
+
+    let clock = Clock::start();
+    let now = clock.now();
+    let (mut node, positions) = restore(&settings, rules, firewall, now)?;
+    let (sources, notices) = Sources::new(watched.specs, positions);
+    notices.into_iter().for_each(|notice| node.note(notice));
+    let api = Api::start(&settings.state)?;
+    let checkpoint = Checkpoint::new(settings.state.join("checkpoint"));
+    let mut daemon = Daemon {
+        node,
+        clock,
+        sources,
+        api,
+        checkpoint,
+        last_surroundings: now,
+        _lock: lock,
+    };
+    daemon.checkpoint.is_due = true;
+    daemon.save_checkpoint().await;
+    // Without a service manager there is nobody to tell.
+    let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status("watching")]);
+    daemon.work().await?;
+    daemon.stop().await;
+    Ok(())
+}
+
+/// An engine that knows what its last run knew, and where that run stopped reading.
+fn restore(
+    settings: &Settings,
+    rules: Arc<lymph_scenarios::Rules>,
+    firewall: String,
+    now: Timestamp,
+) -> Result<(Node, Option<sources::Positions>)> {
+    let (keeper, records, said) = Keeper::open(settings.state.join("store"), now);
+    said.iter().for_each(|said| tracing::warn!("{said}"));
+    let engine = Engine::new(rules, settings.engine.clone(), seed());
+    let facts = Facts {
+        state: settings.state.clone(),
+        config: settings.config.clone(),
+        firewall,
+        started_at: now,
+    };
+    let mut node = Node::new(engine, keeper, facts);
+    node.take(Input::Surroundings(surroundings::look()), now);
+    let records_count = records.len();
+    for record in records {
+        node.take(Input::Restored(record), now);
+    }
+    if records_count > 0 {
+        let (decisions, alerts) = (node.engine.decisions().len(), node.engine.alerts().len());
+        tracing::info!("{decisions} decisions and {alerts} detections are restored");
+    }
+    let path = settings.state.join("checkpoint");
+    let positions = match checkpoint::load::<Vec<u8>>(&path, now)
+        .with_context(|| format!("cannot read {}", path.display()))?
+    {
+        Loaded::Record(record) => {
+            match Snapshot::decode(&record.engine) {
+                Ok(snapshot) => node.take(Input::Resumed(Box::new(snapshot)), now),
+                Err(error) => {
+                    tracing::warn!("half-full buckets of the last run are given up: {error}")
+                }
+            }
+            Some(record.positions)
+        }
+        Loaded::Nothing => None,
+        Loaded::Corrupt { moved_to, why } => {
+            let aside = moved_to
+                .map(|path| format!(" and is moved to {}", path.display()))
+                .unwrap_or_default();
+            tracing::warn!(
+                "THE CHECKPOINT WAS DAMAGED ({why}){aside}; lines that were written while lymph was down are not read"
+            );
+            None
+        }
+    };
+    node.write(now);
+    Ok((node, positions))
+}
+
+/// A number that nobody outside can guess, from the system's own source of them.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(std::process::id())
+}
+
+/// Everything that the loop holds.
+struct Daemon {
+    node: Node,
+    clock: Clock,
+    sources: Sources,
+    api: Api,
+    checkpoint: Checkpoint,
+    last_surroundings: Timestamp,
+    _lock: StateLock,
+}
+
+/// When checkpoints are made, and the one that is on its way to the disk.
+struct Checkpoint {
+    path: PathBuf,
+    /// Whether anything has changed since the last one.
+    is_due: bool,
+    not_before: Stopwatch,
+    pause: Duration,
+    writing: Option<JoinHandle<Written>>,
+}
+
+impl Checkpoint {
+    fn new(path: PathBuf) -> Self {
+        Checkpoint {
+            path,
+            is_due: false,
+            not_before: Stopwatch::start(),
+            pause: Duration::ZERO,
+            writing: None,
+        }
+    }
+}
+
+impl Daemon {
+    async fn work(&mut self) -> Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut look_after = tokio::time::interval(LOOK_AFTER);
+        look_after.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let deadline = self.node.engine.next_deadline();
+            let due = deadline.map(|(at, _)| self.clock.instant_of(at).into());
+            tokio::select! {
+                biased;
+                _ = terminate.recv() => return Ok(()),
+                _ = interrupt.recv() => return Ok(()),
+                Some(written) = written(&mut self.checkpoint.writing) => self.checkpoint_written(written),
+                () = sleep_until(due) => {
+                    tracing::trace!(why = deadline.map(|(_, why)| why), "woke up");
+                    let now = self.clock.now();
+                    self.node.take(Input::Tick, now);
+                    self.node.write(now);
+                }
+                _ = look_after.tick() => self.look_after(),
+                Some(question) = self.api.questions.recv() => {
+                    self.node.answer(question, &self.sources, self.clock.now());
+                }
+                batch = self.sources.next() => {
+                    self.node.take_lines(&batch, self.clock.now());
+                    self.sources.taken(batch);
+                    self.checkpoint.is_due = true;
+                }
+            }
+        }
+    }
+
+    /// Once a second: everything that needs no haste.
+    fn look_after(&mut self) {
+        if let Some(before) = self.clock.check() {
+            let now = self.clock.now();
+            self.node.take(Input::ClockStepped { before }, now);
+            self.last_surroundings = now;
+        }
+        let now = self.clock.now();
+        if now.since(self.last_surroundings) >= SURROUNDINGS_EVERY {
+            self.last_surroundings = now;
+            self.node
+                .take(Input::Surroundings(surroundings::look()), now);
+        }
+        self.node.mend_store(now);
+        self.node.write(now);
+        self.start_checkpoint(now);
+        let _ = sd_notify::notify(&[NotifyState::Watchdog]);
+    }
+
+    /// Send a checkpoint on its way, if there is something new in it and the last one is through.
+    fn start_checkpoint(&mut self, now: Timestamp) {
+        let checkpoint = &mut self.checkpoint;
+        if !checkpoint.is_due
+            || checkpoint.writing.is_some()
+            || checkpoint.not_before.elapsed() < checkpoint.pause
+        {
+            return;
+        }
+        // Without a store there is none: whatever was read since the last one will be read again.
+        let Some(store) = self.node.keeper.handle() else {
+            return;
+        };
+        let started = Stopwatch::start();
+        let engine = match self.node.engine.snapshot().encode() {
+            Ok(engine) => engine,
+            Err(error) => return tracing::warn!("no checkpoint can be made: {error}"),
+        };
+        let record = Record {
+            saved_at: now,
+            positions: self.sources.positions().clone(),
+            engine,
+        };
+        let path = checkpoint.path.clone();
+        checkpoint.is_due = false;
+        checkpoint.writing = Some(tokio::task::spawn_blocking(move || {
+            // First what came of the lines, then that they are done.
+            let flushed = store.flush();
+            let saved = if flushed.is_ok() {
+                checkpoint::save(&path, &record)
+            } else {
+                Ok(())
+            };
+            (flushed, saved, started.elapsed())
+        }));
+    }
+
+    fn checkpoint_written(&mut self, written: Written) {
+        let (flushed, saved, took) = written;
+        let checkpoint = &mut self.checkpoint;
+        (checkpoint.writing, checkpoint.not_before) = (None, Stopwatch::start());
+        checkpoint.pause = CHECKPOINT_EVERY.max(took * CHECKPOINT_SHARE);
+        if let Err(error) = flushed {
+            checkpoint.is_due = true;
+            if let Some(failure) = self.node.keeper.fail(&error, self.clock.now()) {
+                tracing::warn!("{failure}");
+            }
+        }
+        let failure = saved.err().map(|error| error.to_string());
+        match (&failure, &self.node.checkpoint_failure) {
+            (Some(error), None) => tracing::warn!(
+                "{error}; lines since the last checkpoint will be read again after a restart"
+            ),
+            (None, Some(_)) => tracing::info!("checkpoints are saved again"),
+            (Some(_), Some(_)) | (None, None) => {}
+        }
+        checkpoint.is_due |= failure.is_some();
+        self.node.checkpoint_failure = failure;
+    }
+
+    /// Make a checkpoint and wait until it is on disk.
+    async fn save_checkpoint(&mut self) {
+        if let Some(written) = written(&mut self.checkpoint.writing).await {
+            self.checkpoint_written(written);
+        }
+        self.checkpoint.pause = Duration::ZERO;
+        self.start_checkpoint(self.clock.now());
+        if let Some(written) = written(&mut self.checkpoint.writing).await {
+            self.checkpoint_written(written);
+        }
+    }
+
+    async fn stop(mut self) {
+        let _ = sd_notify::notify(&[NotifyState::Stopping]);
+        tracing::info!("stopping");
+        self.node.write(self.clock.now());
+        self.save_checkpoint().await;
+        self.api.stop();
+    }
+}
+
+type Written = (
+    Result<(), StoreError>,
+    Result<(), checkpoint::SaveError>,
+    Duration,
+);
+
+/// The checkpoint that is on its way, once it is on disk; `None` if there is none.
+async fn written(writing: &mut Option<JoinHandle<Written>>) -> Option<Written> {
+    match writing.as_mut()?.await {
+        Ok(written) => Some(written),
+        Err(error) => {
+            *writing = None;
+            tracing::error!("a checkpoint broke off: {error}");
+            None
+        }
+    }
+}
+
+async fn sleep_until(due: Option<tokio::time::Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,213 @@
+//! Before the loop: which logs are watched, what is said about it in plain words, what is restored.
+
+use std::fs::{self, DirBuilder};
+use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use lymph_scenarios::nearest;
+
+use super::discover::{Found, FoundState, ThisMachine, discover};
+use super::journal::JournalSpec;
+use super::sources::{SourceSpec, What};
+use crate::config::settings::LOG_TYPES;
+use crate::config::{Firewall, Settings, SourceSetting, Where};
+
+/// Make the state folder if it is not there. Nobody else may look into it.
+pub(super) fn make_state_folder(state: &Path) -> anyhow::Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(state);
+    made.with_context(|| {
+        format!(
+            "cannot make the state folder {}; choose another one with --state DIR",
+            state.display()
+        )
+    })
+}
+
+/// What enforces, in words; refuses what cannot be done yet.
+pub(super) fn firewall(wanted: Firewall) -> anyhow::Result<&'static str> {
+    match wanted {
+        Firewall::Auto | Firewall::DryRun => Ok("dry-run"),
+        Firewall::Nftables | Firewall::Command => {
+            bail!(
+                "this version decides but cannot block yet; run it with --firewall dry-run to see what it would do"
+            )
+        }
+    }
+}
+
+/// The logs to watch, and what was found on the machine if nobody named any.
+pub(super) struct Watched {
+    /// What is read.
+    pub(super) specs: Vec<SourceSpec>,
+    /// What discovery found.
+    pub(super) found: Vec<Found>,
+}
+
+/// The logs that the operator named, or else those that are here.
+pub(super) fn sources(settings: &Settings) -> anyhow::Result<Watched> {
+    if settings.sources.is_empty() {
+        let found = discover(&ThisMachine);
+        let readable = found
+            .iter()
+            .filter(|found| found.state == FoundState::Readable);
+        let specs = readable
+            .map(|found| SourceSpec::new(found.what.clone(), found.log_type))
+            .collect();
+        return Ok(Watched { specs, found });
+    }
+    let specs = settings
+        .sources
+        .iter()
+        .map(spec)
+        .collect::<anyhow::Result<_>>()?;
+    Ok(Watched {
+        specs,
+        found: Vec::new(),
+    })
+}
+
+fn spec(setting: &SourceSetting) -> anyhow::Result<SourceSpec> {
+    let what = match &setting.place {
+        Where::Path(pattern) => What::Files(absolute(pattern)?),
+        Where::Journal(unit) => What::Journal(JournalSpec {
+            units: vec![unit.clone()],
+            ..JournalSpec::default()
+        }),
+        Where::Docker(container) => What::Docker(container_log(container)?),
+        Where::Stdin => What::Stdin,
+    };
+    let mut spec = SourceSpec::new(what, setting.log_type.as_deref().unwrap_or("syslog"));
+    spec.labels.extend(setting.labels.clone());
+    spec.trusted_proxies.clone_from(&setting.trusted_proxies);
+    Ok(spec)
+}
+
+/// A path that stays the same wherever the daemon is started next time.
+fn absolute(pattern: &str) -> anyhow::Result<String> {
+    let path =
+        std::path::absolute(pattern).with_context(|| format!("no such path: {pattern:?}"))?;
+    Ok(path.to_str().context("paths must be UTF-8")?.to_owned())
+}
+
+/// Where Docker keeps what a container writes: by its name, its id, or the path itself.
+fn container_log(container: &str) -> anyhow::Result<String> {
+    const CONTAINERS: &str = "/var/lib/docker/containers";
+    if container.contains('/') {
+        return Ok(container.to_owned());
+    }
+    let folders = fs::read_dir(CONTAINERS)
+        .with_context(|| format!("cannot look for the container {container:?} in {CONTAINERS}; run lymph as root, or name the log file itself"))?;
+    let log_of = |folder: PathBuf| {
+        let id = folder.file_name()?.to_str()?.to_owned();
+        let config = fs::read(folder.join("config.v2.json")).ok()?;
+        let config: serde_json::Value = serde_json::from_slice(&config).ok()?;
+        let named = config["Name"]
+            .as_str()
+            .is_some_and(|name| name.trim_start_matches('/') == container);
+        let is_it = named || (container.len() >= 12 && id.starts_with(container));
+        is_it.then(|| folder.join(format!("{id}-json.log")).display().to_string())
+    };
+    let mut logs = folders.filter_map(|entry| log_of(entry.ok()?.path()));
+    logs.next()
+        .with_context(|| format!("no container {container:?} in {CONTAINERS}"))
+}
+
+/// A word about a type that no rule of ours knows.
+pub(super) fn unknown_type(setting: &SourceSetting) -> Option<String> {
+    let name = setting
+        .log_type
+        .as_deref()
+        .filter(|name| !LOG_TYPES.contains(name))?;
+    Some(match nearest(name, LOG_TYPES) {
+        Some(near) => {
+            format!("no bundled rule reads logs of type {name:?}, did you mean {near:?}?")
+        }
+        None => format!(
+            "no bundled rule reads logs of type {name:?}; they do read {}",
+            LOG_TYPES.join(", ")
+        ),
+    })
+}
+
+/// In plain words: what is watched, what may not be read and what to do about it.
+pub(super) fn introduce(
+    out: &mut dyn Write,
+    settings: &Settings,
+    watched: &Watched,
+) -> io::Result<()> {
+    writeln!(out, "lymph {} watches", env!("CARGO_PKG_VERSION"))?;
+    for spec in &watched.specs {
+        writeln!(
+            out,
+            "  {:<9} {}",
+            spec.labels.get("type").map_or("", String::as_str),
+            spec.what
+        )?;
+    }
+    if watched.specs.is_empty() {
+        writeln!(
+            out,
+            "  nothing yet: no log of a service it knows can be read here"
+        )?;
+        writeln!(
+            out,
+            "  name one yourself, such as: lymph run --source sshd=/var/log/auth.log"
+        )?;
+    }
+    let list = |out: &mut dyn Write, title: &str, text: &dyn Fn(&Found) -> Option<String>| {
+        let lines: Vec<String> = watched.found.iter().filter_map(text).collect();
+        if lines.is_empty() {
+            return Ok(());
+        }
+        writeln!(out, "{title}")?;
+        lines.iter().try_for_each(|line| writeln!(out, "  {line}"))
+    };
+    list(out, "It may not read", &|found| match &found.state {
+        FoundState::Denied(what_to_do) => {
+            Some(format!("{:<9} {}: {what_to_do}", found.service, found.what))
+        }
+        FoundState::Readable | FoundState::Covered(_) | FoundState::Missing => None,
+    })?;
+    list(out, "It leaves out", &|found| match &found.state {
+        FoundState::Covered(why) => Some(format!("{:<9} {}: {why}", found.service, found.what)),
+        FoundState::Readable | FoundState::Denied(_) | FoundState::Missing => None,
+    })?;
+    if !watched.found.is_empty() {
+        let mut missing: Vec<_> = watched.found.iter().map(|found| found.service).collect();
+        missing.retain(|service| {
+            watched
+                .found
+                .iter()
+                .filter(|found| found.service == *service)
+                .all(|found| found.state == FoundState::Missing)
+        });
+        missing.dedup();
+        if !missing.is_empty() {
+            writeln!(out, "It found no log of {}", missing.join(", "))?;
+        }
+    }
+    for setting in &settings.sources {
+        if let Some(warning) = unknown_type(setting) {
+            writeln!(out, "Note: {warning}")?;
+        }
+    }
+    writeln!(out, "Its state is in {}", settings.state.display())?;
+    match &settings.config {
+        Some(config) => writeln!(out, "Its configuration is {}", config.display())?,
+        None => writeln!(out, "It has no configuration file and needs none")?,
+    }
+    if settings.firewall == Firewall::Auto {
+        writeln!(out, "No firewall is set up yet in this version:")?;
+    }
+    writeln!(
+        out,
+        "It decides and writes down whom it would block, but it does not block anybody (dry run)"
+    )?;
+    writeln!(
+        out,
+        "Ask it with: lymph status, lymph decisions list, lymph why ADDRESS"
+    )?;
+    out.flush()
+}

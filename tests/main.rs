@@ -1,0 +1,7 @@
+//! The built product from outside: what it prints, what it refuses, what it remembers.
+//!
+//! One module a subject; whatever they share is in `support`.
+
+mod lab;
+mod replay;
+mod services;
