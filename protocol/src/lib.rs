@@ -8,7 +8,7 @@
 //! * [`codec`]: bytes in and out, always with a size limit.
 //!
 //! The next step of the path is `scenarios`, which turns log lines into detections about subjects.
-#![warn(missing_docs)]
+#![warn(missing_docs, clippy::wildcard_enum_match_arm)]
 
 pub mod codec;
 mod id;

@@ -40,7 +40,7 @@ impl Object for QueueView<'_> {
     }
 
     fn call<'a>(&'a self, method: &str, _: &[Value<'_>]) -> Option<Value<'a>> {
-        (method == "GetQueue").then(|| Value::Object(self))
+        (method == "GetQueue").then_some(Value::Object(self))
     }
 
     fn len(&self) -> Option<usize> {
