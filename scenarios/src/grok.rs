@@ -26,7 +26,7 @@ use regex::bytes::{CaptureLocations, Regex};
 use crate::event::{Event, Keys, Namespace, Slot, Span};
 use crate::pattern::{self, Limits};
 use patterns::GROUP;
-pub(crate) use patterns::{Defined, GrokError, Patterns};
+pub(crate) use patterns::{GrokError, Patterns};
 use shape::Shape;
 
 /// A pattern that is ready to be used.
@@ -202,7 +202,7 @@ impl GrokCache {
 mod tests {
     use lymph_protocol::Timestamp;
 
-    use super::patterns::{DEPTH_MAX, EXPANDED_BYTES_MAX, FIELDS_MAX, PATTERNS_MAX};
+    use super::patterns::{DEPTH_MAX, Defined, EXPANDED_BYTES_MAX, FIELDS_MAX, PATTERNS_MAX};
     use super::*;
     use crate::line::{Line, Source};
 
@@ -385,12 +385,7 @@ mod tests {
             Some(GrokError::TooManyFields)
         );
         patterns
-            .define(
-                "MANY",
-                &fields[..fields.len() / 2 - 3 & !1]
-                    .rsplit_once("%{")
-                    .map_or("", |cut| cut.0),
-            )
+            .define("MANY", &"%{INT:f}".repeat(FIELDS_MAX / 2))
             .expect("half");
         assert_eq!(
             patterns.expand("%{MANY}%{MANY}%{MANY}").err(),

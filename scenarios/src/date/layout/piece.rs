@@ -102,19 +102,18 @@ impl<'a> Iterator for Parts<'a> {
         };
         let literal = &self.layout[..start];
         self.layout = &self.layout[start + bytes..];
-        let piece = match piece {
-            Piece::Second { fixed, .. } => {
-                let next = first_piece(self.layout).map(|(_, piece, _)| piece);
-                let then_fraction = matches!(
-                    next,
-                    Some(Piece::Fraction { .. } | Piece::OpenFraction { .. })
-                );
-                Piece::Second {
-                    fixed,
-                    then_fraction,
-                }
+        let piece = if let Piece::Second { fixed, .. } = piece {
+            let next = first_piece(self.layout).map(|(_, piece, _)| piece);
+            let then_fraction = matches!(
+                next,
+                Some(Piece::Fraction { .. } | Piece::OpenFraction { .. })
+            );
+            Piece::Second {
+                fixed,
+                then_fraction,
             }
-            other => other,
+        } else {
+            piece
         };
         Some(Part {
             literal,
