@@ -133,8 +133,9 @@ impl Tail {
     /// Fills the batch with the next lines of one file, each path in its turn. Whether there were any.
     pub fn read(&mut self, batch: &mut Batch) -> bool {
         for _ in 0..self.paths.len() {
-            self.next = (self.next + 1) % self.paths.len();
-            let path = &mut self.paths[self.next];
+            let turn = self.next % self.paths.len();
+            self.next = turn + 1;
+            let path = &mut self.paths[turn];
             if path.read(batch, &mut self.raw) {
                 batch.source = Arc::clone(&path.source);
                 batch.updates.extend(path.take_moved().map(|position| Update::File(path.name.clone(), position)));

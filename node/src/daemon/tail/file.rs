@@ -48,6 +48,8 @@ pub(super) struct OpenFile {
     seen: (u64, i64, i64),
     /// Whether there is more to read than the last look has brought.
     more: bool,
+    /// When it was last changed, if it has been empty whenever we looked.
+    empty_since: Option<(i64, i64)>,
     /// For how many ticks nothing was written to it.
     pub(super) quiet_ticks: u32,
     /// Whether to be done with it once it was read to its end.
@@ -80,9 +82,19 @@ impl OpenFile {
 
     /// Goes on in a file at a position that fits it. `name` is the path that is followed, for the ids.
     pub(super) fn at(path: &Path, name: &str, file: File, position: FilePosition) -> io::Result<Self> {
+        let meta = file.metadata()?;
+        let modified = (meta.mtime(), meta.mtime_nsec());
+        let is_new = position.modified == (0, 0);
+        let empty_since = if is_new { (meta.len() == 0).then_some(modified) } else { Some(position.modified) };
         let mut opened = OpenFile {
             path: path.to_owned(),
-            position: FilePosition { id: id_of(&file)?, drained: false, ..position },
+            position: FilePosition {
+                id: FileId { dev: meta.dev(), ino: meta.ino() },
+                modified: if is_new { modified } else { position.modified },
+                drained: false,
+                ..position
+            },
+            empty_since: empty_since.filter(|_| position.head.len == 0 && position.offset == 0),
             file,
             seed: None,
             seen: (0, 0, 0),
@@ -100,8 +112,10 @@ impl OpenFile {
         self.position.id
     }
 
+    /// How far it was read. As long as it counts as empty, its first bytes are not taken note of.
     pub(super) fn position(&self) -> FilePosition {
-        self.position
+        let head = if self.empty_since.is_some() { Print::default() } else { self.position.head };
+        FilePosition { head, ..self.position }
     }
 
     pub(super) fn size(&self) -> io::Result<u64> {
@@ -113,14 +127,28 @@ impl OpenFile {
         Ok((meta.mtime(), meta.mtime_nsec()))
     }
 
+    /// Of a file that has been empty: when it was last changed before the change that we see now, if there is one.
+    /// In between it may have been written to, copied and emptied again.
+    pub(super) fn take_first_change(&mut self) -> Option<(i64, i64)> {
+        let since = self.empty_since?;
+        let meta = self.file.metadata().ok()?;
+        let modified = (meta.mtime(), meta.mtime_nsec());
+        if modified == since {
+            return None;
+        }
+        self.empty_since = Some(modified);
+        self.position.modified = modified;
+        Some(since)
+    }
+
     /// Whether no name leads to it any more.
     pub(super) fn is_deleted(&self) -> bool {
         self.file.metadata().is_ok_and(|meta| meta.nlink() == 0)
     }
 
-    /// Whether all that was seen of it was handed out, but for a line without an end.
-    pub(super) fn is_drained(&self) -> bool {
-        !self.more
+    /// Whether every byte of it was handed out.
+    pub(super) fn is_read_to_its_end(&self) -> bool {
+        self.size().is_ok_and(|size| size == self.position.offset)
     }
 
     /// Nothing is expected any more: what is left is read, and a last line without its end is a line.
@@ -133,7 +161,9 @@ impl OpenFile {
 
     /// Goes back to the beginning, as a new generation of the same file.
     pub(super) fn restart(&mut self) {
-        self.position = FilePosition { id: self.position.id, ..FilePosition::default() };
+        let (size, modified) = self.file.metadata().map_or((1, (0, 0)), |meta| (meta.len(), (meta.mtime(), meta.mtime_nsec())));
+        self.position = FilePosition { id: self.position.id, modified, ..FilePosition::default() };
+        self.empty_since = (size == 0).then_some(modified);
         self.seed = None;
         self.seen = (0, 0, 0);
         self.more = true;
@@ -164,6 +194,9 @@ impl OpenFile {
         let same = self.position.tail.begins(bytes) && (start > 0 || self.position.head.begins(bytes));
         if meta.len() < self.position.offset || !same {
             return Ok(Look::Truncated { unread });
+        }
+        if read > 0 {
+            self.empty_since = None;
         }
         if start == 0 && usize::from(self.position.head.len) < PRINT_BYTES_MAX {
             let head = bytes[..read.min(PRINT_BYTES_MAX)].to_vec();
@@ -224,9 +257,10 @@ pub(in crate::daemon) fn open(path: &Path) -> io::Result<File> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
 }
 
-pub(super) fn id_of(file: &File) -> io::Result<FileId> {
-    let meta = file.metadata()?;
-    Ok(FileId { dev: meta.dev(), ino: meta.ino() })
+/// The position of one who has read all of a file.
+pub(super) fn whole(path: &Path) -> io::Result<FilePosition> {
+    let size = open(path)?.metadata()?.len();
+    OpenFile::open_after(path, "", size).map(|file| file.position())
 }
 
 /// The beginning of the line that the first `size` bytes end in. If it lies too far back, then `size` itself,

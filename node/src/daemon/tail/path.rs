@@ -15,7 +15,7 @@ use std::sync::Arc;
 use lymph_scenarios::line::Source;
 
 use super::checkpoint::{FileId, FilePosition, PathPosition};
-use super::file::{Framing, Look, OpenFile, Start};
+use super::file::{Framing, Look, OpenFile, Start, whole};
 use super::rotated::{find_by_id, find_copy, is_known, rotated};
 use crate::daemon::sources::batch::Batch;
 use crate::daemon::sources::notice::{Notice, NoticeKind};
@@ -24,12 +24,13 @@ use crate::daemon::sources::notice::{Notice, NoticeKind};
 /// know takes to reopen its log after a rotation.
 pub(super) const QUIET_TICKS: u32 = 60;
 
-/// Most files that are open for one path. Who is left out: the oldest, with a notice if it was not read to its end.
+/// Most files that are open for one path. Who is left out: the oldest that was read to its end, else the oldest,
+/// with a notice.
 pub(super) const FILES_MAX: usize = 8;
 
 /// Most older files that are remembered as done. Who is left out: the oldest, which by then a real rotation has
 /// deleted or compressed.
-pub(super) const DONE_MAX: usize = 8;
+pub(super) const DONE_MAX: usize = 16;
 
 /// What keeps a path from being followed at the moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +66,16 @@ pub(super) struct FollowedPath {
 
 impl FollowedPath {
     /// A path that was not followed before.
+    ///
+    /// What rotation left beside it until now is old and never read.
     pub(super) fn new(path: &Path, source: Arc<Source>, framing: Framing, start: Start) -> Self {
+        let (siblings, _) = rotated(path);
+        let newest = siblings.iter().rev().take(DONE_MAX).rev();
+        let done = newest.filter_map(|sibling| whole(&sibling.path).ok()).collect();
+        FollowedPath { done, ..Self::empty(path, source, framing, start) }
+    }
+
+    fn empty(path: &Path, source: Arc<Source>, framing: Framing, start: Start) -> Self {
         let old = match start {
             Start::Beginning => None,
             Start::End => fs::metadata(path).ok().map(|meta| (id_of(&meta), meta.len())),
@@ -90,7 +100,7 @@ impl FollowedPath {
     /// A path that was followed up to a position.
     pub(super) fn resume(path: &Path, source: Arc<Source>, framing: Framing, saved: PathPosition) -> Self {
         let done = saved.done.iter().copied().collect();
-        FollowedPath { saved: Some(saved), done, ..Self::new(path, source, framing, Start::Beginning) }
+        FollowedPath { saved: Some(saved), done, ..Self::empty(path, source, framing, Start::Beginning) }
     }
 
     /// Whether nothing is left that could be read.
@@ -114,9 +124,10 @@ impl FollowedPath {
         if let Some(saved) = &self.saved {
             return saved.clone();
         }
-        let last = self.files.len().saturating_sub(1);
+        // The writer has left a file only if it has begun the next one.
+        let last_begun = self.files.iter().rposition(|file| file.position().head.len > 0).unwrap_or(0);
         let files = self.files.iter().enumerate().map(|(index, file)| FilePosition {
-            drained: index < last && file.is_drained(),
+            drained: index < last_begun && file.is_read_to_its_end(),
             ..file.position()
         });
         PathPosition { files: files.collect(), done: self.done.iter().copied().collect() }
@@ -154,6 +165,13 @@ impl FollowedPath {
     pub(super) fn read(&mut self, batch: &mut Batch, raw: &mut Vec<u8>) -> bool {
         let mut index = 0;
         while let Some(file) = self.files.get_mut(index) {
+            if let since @ Some(_) = file.take_first_change() {
+                let id = file.id();
+                self.moved = true;
+                let missed = self.missed(id, since, |_, _| false, batch);
+                self.insert(index, missed);
+                continue;
+            }
             match file.read(batch, raw, self.framing, &self.name) {
                 Look::Idle => index += 1,
                 Look::Moved => {
@@ -194,7 +212,11 @@ impl FollowedPath {
             self.say(Trouble::LeftOut("the same file is read under another name already".into()), out);
             return;
         }
-        self.open_missed(id, &taken, out);
+        let last = self.files.back().and_then(|file| file.modified().ok());
+        let since = last.max(self.lost_at.take());
+        for file in self.missed(id, since, &taken, out) {
+            self.push(file, out);
+        }
         match self.open_at_path(id) {
             Ok(file) => {
                 let is_rotation = self.is_open();
@@ -234,11 +256,11 @@ impl FollowedPath {
         OpenFile::at(&self.path, &self.name, file, position).map(Some)
     }
 
-    /// Opens the files that came after the last one that we know and were rotated away before we saw them.
-    fn open_missed(&mut self, at_path: FileId, taken: impl Fn(FileId, &Path) -> bool, out: &mut Batch) {
-        let last = self.files.back().and_then(|file| file.modified().ok());
-        let Some(since) = last.max(self.lost_at.take()) else { return };
+    /// Opens the files that were rotated away before we saw them, the oldest first: written to since, and unknown.
+    fn missed(&self, at_path: FileId, since: Option<(i64, i64)>, taken: impl Fn(FileId, &Path) -> bool, out: &mut Batch) -> Vec<OpenFile> {
+        let Some(since) = since else { return Vec::new() };
         let known: Vec<_> = self.files.iter().map(OpenFile::position).chain(self.done.iter().copied()).collect();
+        let mut missed = Vec::new();
         for sibling in rotated(&self.path).0 {
             let is_open = sibling.id == at_path || self.open_ids().any(|id| id == sibling.id);
             if is_open || sibling.modified < since || taken(sibling.id, &sibling.path) {
@@ -250,23 +272,25 @@ impl FollowedPath {
             if let Ok(file) = OpenFile::open(&sibling.path, &self.name) {
                 let message = format!("was rotated more than once; {} is read as well", sibling.path.display());
                 out.notices.push(Notice::new(NoticeKind::Rotated, &self.name, message));
-                self.push(file, out);
+                missed.push(file);
             }
         }
+        missed
     }
 
     fn push(&mut self, file: OpenFile, out: &mut Batch) {
         self.moved = true;
         self.files.push_back(file);
-        if self.files.len() > FILES_MAX
-            && let Some(left) = self.files.pop_front()
-        {
-            if !left.is_drained() || left.size().is_ok_and(|size| size > left.position().offset) {
-                let message = format!("was rotated {FILES_MAX} times before {} could be read to its end", left.path.display());
-                self.gap(message, out);
-            }
-            self.remember(left.position());
+        if self.files.len() <= FILES_MAX {
+            return;
         }
+        let read = self.files.iter().take(FILES_MAX - 1).position(OpenFile::is_read_to_its_end);
+        let Some(left) = self.files.remove(read.unwrap_or(0)) else { return };
+        if read.is_none() {
+            let message = format!("was rotated {FILES_MAX} times before {} could be read to its end", left.path.display());
+            self.gap(message, out);
+        }
+        self.remember(left.position());
     }
 
     /// After a restart: finds the files that were being read, whatever their names are now.
@@ -292,7 +316,7 @@ impl FollowedPath {
         if let Some(found) = find_by_id(&self.path, position) {
             return at(found);
         }
-        if position.head.len == 0 || position.offset == 0 {
+        if position.head.len == 0 {
             return None;
         }
         if let Ok(file) = super::file::open(&self.path)
@@ -326,17 +350,31 @@ impl FollowedPath {
         let position = self.files[index].position();
         let copy = find_copy(&self.path, &position)
             .and_then(|(path, file)| OpenFile::at(&path, &self.name, file, position).ok());
-        self.files[index].restart();
+        let mut before = Vec::new();
+        let mut since = position.modified;
         if let Some(mut copy) = copy {
             let message = format!("was emptied in place; {} holds what was in it and is read to its end first", copy.path.display());
             out.notices.push(Notice::new(NoticeKind::Truncated, &self.name, message));
             copy.finish();
-            self.files.insert(index, copy);
+            since = copy.modified().unwrap_or(since);
+            before.push(copy);
         } else if unread > 0 {
             self.gap(format!("was emptied in place before its last {unread} bytes were read, and no copy is left"), out);
         } else {
             let message = "was emptied in place and no copy is left; lines of the last second before may be lost";
             out.notices.push(Notice::new(NoticeKind::Truncated, &self.name, message));
+        }
+        self.files[index].restart();
+        let id = self.files[index].id();
+        // The copy is no unknown file.
+        let is_copy = before.first().map(OpenFile::id);
+        before.extend(self.missed(id, Some(since), |id, _| Some(id) == is_copy, out));
+        self.insert(index, before);
+    }
+
+    fn insert(&mut self, index: usize, files: Vec<OpenFile>) {
+        for file in files.into_iter().rev() {
+            self.files.insert(index, file);
         }
     }
 

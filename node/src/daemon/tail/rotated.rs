@@ -54,6 +54,7 @@ pub(super) struct Sibling {
     pub(super) path: PathBuf,
     pub(super) id: FileId,
     pub(super) modified: (i64, i64),
+    pub(super) size: u64,
 }
 
 /// The regular, uncompressed files that rotation made of this one, the oldest first, and whether there are
@@ -71,7 +72,7 @@ pub(super) fn rotated(path: &Path) -> (Vec<Sibling>, bool) {
             let id = FileId { dev: meta.dev(), ino: meta.ino() };
             if meta.is_file() && !found.iter().any(|sibling: &Sibling| sibling.id == id) {
                 let modified = (meta.mtime(), meta.mtime_nsec());
-                found.push(Sibling { path: entry.path(), id, modified });
+                found.push(Sibling { path: entry.path(), id, modified, size: meta.len() });
             }
         }
     }
@@ -109,6 +110,10 @@ fn open_if(path: &Path, meets: impl Fn(&fs::Metadata) -> bool, position: &FilePo
 
 /// Whether the file was read already, as far as one of these positions says.
 pub(super) fn is_known(sibling: &Sibling, positions: &[FilePosition]) -> io::Result<bool> {
+    if sibling.size == 0 {
+        // Empty files are all alike, so number and time must do.
+        return Ok(positions.iter().any(|position| position.id == sibling.id && position.modified == sibling.modified));
+    }
     let file = open(&sibling.path)?;
     for position in positions.iter().filter(|position| position.head.len > 0) {
         if position.fits(&file)? {
