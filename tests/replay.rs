@@ -5,23 +5,20 @@
 
 #[allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     reason = "shared by several programs, each of which uses a part"
 )]
 #[path = "../scenarios/benches/corpus/mod.rs"]
 pub(crate) mod corpus;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::net::IpAddr;
 use std::path::Path;
 use std::process::Command;
 
-use corpus::{Corpus, Header, OpenSsh, Service, Style, Truth, Wanted};
-
-/// Scenarios that found somebody, by the subject.
-type Found = BTreeMap<String, BTreeSet<String>>;
+use corpus::judge::{Found, Judgement, judge};
+use corpus::{Corpus, Header, OpenSsh, Service, Style, Wanted};
 
 #[test]
 fn generated_sshd_log() {
@@ -62,7 +59,7 @@ fn check(service: Service, seed: u64, style: Style) {
     out.flush().unwrap();
 
     let found = replay(&log, service.name());
-    let (table, missed, wronged) = compare(&truth, &found);
+    let Judgement { table, missed, wronged } = judge(&truth, &found);
     println!("{table}");
     assert!(
         missed.is_empty(),
@@ -107,78 +104,4 @@ fn replay(log: &Path, kind: &str) -> Found {
         }
     }
     found
-}
-
-type Blamed = Vec<String>;
-
-fn compare(truth: &Truth, found: &Found) -> (String, Blamed, Blamed) {
-    #[derive(Default)]
-    struct Row {
-        clients: u32,
-        loud: u32,
-        found: u32,
-        missed: u32,
-    }
-    let mut rows = BTreeMap::<(bool, &str), Row>::new();
-    let (mut missed, mut wronged) = (Vec::new(), Vec::new());
-    for actor in &truth.actors {
-        let row = rows.entry((actor.benign, actor.class)).or_default();
-        let scenarios = found.get(&subject(&actor.address));
-        row.clients += 1;
-        row.loud += u32::from(actor.loud);
-        row.found += u32::from(scenarios.is_some());
-        if actor.loud && scenarios.is_none() {
-            row.missed += 1;
-            missed.push(format!(
-                "{} {} {} tries {}..{}",
-                actor.address, actor.class, actor.tries, actor.first_ms, actor.last_ms
-            ));
-        }
-        if let (true, Some(scenarios)) = (actor.benign, scenarios) {
-            wronged.push(format!(
-                "{} {} by {scenarios:?}",
-                actor.address, actor.class
-            ));
-        }
-    }
-    let mut table = format!(
-        "{}, seed {}: {} lines, {} % hostile\n{:<18}{:>9}{:>7}{:>7}{:>8}\n",
-        truth.service,
-        truth.seed,
-        truth.lines,
-        truth.hostile_lines * 100 / truth.lines,
-        "class",
-        "clients",
-        "loud",
-        "found",
-        "missed"
-    );
-    for (
-        (benign, class),
-        Row {
-            clients,
-            loud,
-            found,
-            missed,
-        },
-    ) in rows
-    {
-        let mark = if benign { " (benign)" } else { "" };
-        table += &format!(
-            "{:<18}{clients:>9}{loud:>7}{found:>7}{missed:>8}{mark}\n",
-            class
-        );
-    }
-    (table, missed, wronged)
-}
-
-/// How lymph spells an address: IPv6 by its /64.
-fn subject(address: &str) -> String {
-    match address.parse().unwrap() {
-        IpAddr::V4(v4) => v4.to_string(),
-        IpAddr::V6(v6) => format!(
-            "{}/64",
-            std::net::Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)
-        ),
-    }
 }

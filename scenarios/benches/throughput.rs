@@ -7,6 +7,7 @@
 
 #[allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     reason = "shared by several programs, each of which uses a part"
 )]

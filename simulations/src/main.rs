@@ -14,6 +14,7 @@
 mod checkers;
 #[allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     reason = "shared by several programs, each of which uses a part"
 )]

@@ -20,6 +20,7 @@ use std::io::{self, Write};
 pub mod address;
 pub mod chance;
 pub mod clock;
+pub mod judge;
 pub mod nginx;
 pub mod pen;
 pub mod sshd;
