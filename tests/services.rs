@@ -224,7 +224,7 @@ impl Writer {
     clippy::disallowed_methods,
     reason = "log lines that are written now say so"
 )]
-fn now() -> String {
+pub(crate) fn now() -> String {
     let since = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap();

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::args::{Alerts, Global};
 use super::client;
-use super::out::Out;
+use super::out::{Out, count, moment};
 use crate::daemon::api::views::AlertView;
 use crate::engine::decision::DetectionId;
 
@@ -29,7 +29,7 @@ fn list(global: &Global, limit: usize, out: &mut Out) -> Result<()> {
 pub(super) fn table(alerts: &[AlertView], out: &mut Out) -> std::io::Result<()> {
     let row = |alert: &AlertView| {
         [
-            alert.last_seen.clone(),
+            moment(&alert.last_seen),
             alert.subject.clone(),
             alert.scenario.clone(),
             alert.events.to_string(),
@@ -57,10 +57,16 @@ fn inspect(global: &Global, id: &str, out: &mut Out) -> Result<()> {
     ))?;
     out.line(format!("  {}", alert.description))?;
     out.line(format!(
-        "  {} lines from {} to {}",
-        alert.events, alert.first_seen, alert.last_seen
+        "  {} from {} to {}",
+        count(u64::from(alert.events), "line", "lines"),
+        moment(&alert.first_seen),
+        moment(&alert.last_seen)
     ))?;
-    out.line(format!("  judged at {}: {}", alert.at, alert.outcome_text))?;
+    out.line(format!(
+        "  judged at {}: {}",
+        moment(&alert.at),
+        alert.outcome_text
+    ))?;
     for (key, values) in &alert.meta {
         out.line(format!("  {key}: {}", values.join(", ")))?;
     }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::args::{Decisions, Global};
 use super::client;
-use super::out::{Out, duration};
+use super::out::{Out, duration, moment};
 use crate::daemon::api::views::{DecisionView, UnbannedView};
 use crate::engine::target::Target;
 
@@ -35,7 +35,7 @@ pub(super) fn table(decisions: &[DecisionView], out: &mut Out) -> std::io::Resul
             decision.reason.clone(),
             decision.origin.clone(),
             decision.step.to_string(),
-            decision.since.clone(),
+            moment(&decision.since),
             decision.id.clone(),
         ]
     };

@@ -96,7 +96,12 @@ impl Out {
             table.add_row(row.map(|cell| safe(&cell).into_owned()));
         }
         for line in table.lines() {
-            writeln!(self.stdout, "{}", line.trim_end())?;
+            // Cells are padded on both sides; the first needs none on its left.
+            writeln!(
+                self.stdout,
+                "{}",
+                line.strip_prefix(' ').unwrap_or(&line).trim_end()
+            )?;
         }
         Ok(())
     }
@@ -191,6 +196,25 @@ pub(super) fn duration(seconds: u64) -> String {
         }
         _ => format!("{whole}{unit}"),
     }
+}
+
+/// A time for people: without its milliseconds.
+#[must_use]
+pub(super) fn moment(time: &str) -> String {
+    match time.rsplit_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => time.to_owned(),
+    }
+}
+
+/// So many of something.
+#[must_use]
+pub(super) fn count(number: u64, one: &str, many: &str) -> String {
+    format!(
+        "{} {}",
+        thousands(number),
+        if number == 1 { one } else { many }
+    )
 }
 
 /// A number with its thousands apart.

@@ -19,7 +19,7 @@ use serde::Serialize;
 use super::args::{Global, Replay};
 use super::input::{Input, lines};
 use super::log_type;
-use super::out::{Out, Style, duration, thousands};
+use super::out::{Out, Style, count, duration, moment, thousands};
 use super::progress::Progress;
 use crate::daemon::clock::Stopwatch;
 use crate::engine::policy;
@@ -197,10 +197,12 @@ impl Replayed {
                 thousands((self.lines as f64 / seconds.max(0.001)) as u64),
                 thousands(understood)
             ),
-            match self.subjects.len() {
+            match self.subjects.len() as u64 {
                 0 => "no attack was found".to_owned(),
-                1 => "attacks by 1 subject were found".to_owned(),
-                many => format!("attacks by {} subjects were found", thousands(many as u64)),
+                subjects => format!(
+                    "attacks by {} found",
+                    count(subjects, "subject", "subjects")
+                ),
             },
         ];
         if self.lines > 0 && understood == 0 {
@@ -252,7 +254,7 @@ fn print_one(overflow: &Overflow, subject: String, out: &mut Out) -> io::Result<
     let took = overflow.last_seen.since(overflow.first_seen).as_secs();
     out.line(format!(
         "{}  {:<24} {subject}  {} events in {}",
-        overflow.last_seen,
+        moment(&overflow.last_seen.to_string()),
         overflow.scenario,
         overflow.events_count,
         duration(took)

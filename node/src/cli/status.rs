@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::args::Global;
 use super::client;
-use super::out::{Out, Style, thousands};
+use super::out::{Out, Style, count, moment, thousands};
 use crate::daemon::api::views::StatusView;
 
 pub(super) fn run(global: &Global, out: &mut Out) -> Result<()> {
@@ -17,7 +17,9 @@ pub(super) fn run(global: &Global, out: &mut Out) -> Result<()> {
         "lymph runs",
         &format!(
             " (version {}, pid {}) since {}",
-            status.version, status.pid, status.started_at
+            status.version,
+            status.pid,
+            moment(&status.started_at)
         ),
     )?;
     match status.enforcing {
@@ -39,16 +41,20 @@ pub(super) fn run(global: &Global, out: &mut Out) -> Result<()> {
         format!(" ({})", by_origin.join(", "))
     };
     out.line(format!(
-        "{} decisions stand{by_origin}, {} detections are remembered",
-        thousands(status.decisions as u64),
-        thousands(status.alerts as u64)
+        "{}{by_origin}, {} remembered",
+        count(
+            status.decisions as u64,
+            "decision stands",
+            "decisions stand"
+        ),
+        count(status.alerts as u64, "detection", "detections")
     ))?;
     let counters = status.counters;
     out.line(format!(
-        "{} lines read, {} understood, {} detections, {} of them of protected addresses",
-        thousands(counters.lines),
+        "{} read, {} understood; {}, {} of protected addresses",
+        count(counters.lines, "line", "lines"),
         thousands(counters.parsed),
-        thousands(counters.detections),
+        count(counters.detections, "detection", "detections"),
         thousands(counters.protected)
     ))?;
     out.line(format!(

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use super::args::Global;
-use super::out::{Out, Style, duration};
+use super::out::{Out, Style, count, duration, moment};
 use super::{alerts, client, decisions};
 use crate::daemon::api::views::WhyView;
 use crate::engine::target::Target;
@@ -26,13 +26,9 @@ pub(super) fn run(global: &Global, address: &str, out: &mut Out) -> Result<()> {
         out.line("")?;
         let last_seen = why
             .last_seen
-            .map(|last_seen| format!(", last seen at {last_seen}"))
+            .map(|last_seen| format!(", last seen at {}", moment(&last_seen)))
             .unwrap_or_default();
-        let visits = if why.visits == 1 {
-            "1 visit".to_owned()
-        } else {
-            format!("{} visits", why.visits)
-        };
+        let visits = count(u64::from(why.visits), "visit", "visits");
         out.line(format!(
             "{visits}{last_seen}; a new ban would last {}",
             duration(why.next_ban_seconds)

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use lymph_protocol::Timestamp;
 
-use super::store::{Changes, Opened, Store, StoreError};
+use super::store::{Changes, Flusher, Opened, Store, StoreError};
 use crate::engine::record::{Record, RecordKey};
 
 /// How long a failed store is left alone.
@@ -45,8 +45,9 @@ impl Keeper {
                 keeper.store = Some(store);
                 let aside = moved_aside.map(|(aside, why)| {
                     format!(
-                        "THE STORE WAS DAMAGED ({why}) and is moved to {}; starting with an empty one: earlier decisions and detections are forgotten",
-                        aside.display()
+                        "THE STORE WAS DAMAGED ({why}) and is moved to {}; what could be read of it is kept ({} records), the rest is forgotten",
+                        aside.display(),
+                        records.len()
                     )
                 });
                 let unknown = (unknown > 0).then(|| format!("{unknown} records in the store were written by another version and are left alone"));
@@ -79,7 +80,7 @@ impl Keeper {
             return None;
         }
         let changes = std::mem::take(&mut self.changes);
-        match self.store.as_ref()?.write(&changes) {
+        match self.store.as_mut()?.write(&changes) {
             Ok(()) => None,
             Err(error) => self.fail(&error, now),
         }
@@ -87,8 +88,8 @@ impl Keeper {
 
     /// Something to flush the store with from another thread; `None` if there is no store.
     #[must_use]
-    pub fn handle(&self) -> Option<Store> {
-        self.store.as_ref().map(Store::handle)
+    pub fn flusher(&self) -> Option<Flusher> {
+        self.store.as_ref().map(Store::flusher)
     }
 
     /// The store failed: leave it alone for a while. Returns what the operator should know the first time.
@@ -136,7 +137,7 @@ impl Keeper {
         records: impl Iterator<Item = Record>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let opened = Store::open(&self.folder, now)?;
+        let mut opened = Store::open(&self.folder, now)?;
         let mut stale: BTreeSet<RecordKey> = opened.records.iter().map(Record::key).collect();
         let mut changes = Changes::default();
         for record in records {
@@ -182,7 +183,7 @@ mod tests {
         let full = || StoreError::Io(std::io::ErrorKind::StorageFull.into());
         assert!(keeper.fail(&full(), NOW).is_some());
         assert_eq!(keeper.fail(&full(), NOW), None, "said once");
-        assert!(keeper.handle().is_none() && keeper.failure().is_some());
+        assert!(keeper.flusher().is_none() && keeper.failure().is_some());
         keeper.save(rung(4));
         assert_eq!(keeper.write(NOW), None);
         assert_eq!(

@@ -253,7 +253,7 @@ impl Daemon {
             return;
         }
         // Without a store there is none: whatever was read since the last one will be read again.
-        let Some(store) = self.node.keeper.handle() else {
+        let Some(store) = self.node.keeper.flusher() else {
             return;
         };
         let started = Stopwatch::start();

@@ -182,7 +182,7 @@ impl Node {
             .collect();
         self.take(Input::Unban(target), now);
         self.write(now);
-        if let Some(Err(error)) = self.keeper.handle().map(|store| store.flush())
+        if let Some(Err(error)) = self.keeper.flusher().map(|store| store.flush())
             && let Some(failure) = self.keeper.fail(&error, now)
         {
             tracing::warn!("{failure}");
@@ -293,6 +293,11 @@ fn tell(notice: &engine::Notice) {
     }
 }
 
+/// A time for people: without its milliseconds.
+fn moment(time: Timestamp) -> Timestamp {
+    Timestamp::from_secs(time.secs())
+}
+
 fn tell_detection(alert: &Alert) {
     let Alert {
         scenario, events, ..
@@ -305,14 +310,16 @@ fn tell_detection(alert: &Alert) {
     match &alert.outcome {
         Outcome::Decided { kind, until, step } => {
             tracing::info!(
-                "{scenario}: {who}, {events} lines: would {} until {until} (visit {step})",
-                kind.name()
+                "{scenario}: {who}, {events} lines: would {} until {} (visit {step})",
+                kind.name(),
+                moment(*until)
             );
         }
         Outcome::Ended { kind, until, .. } => {
             tracing::info!(
-                "{scenario}: {who}, {events} lines, read late: a {} would have ended at {until}",
-                kind.name()
+                "{scenario}: {who}, {events} lines, read late: a {} would have ended at {}",
+                kind.name(),
+                moment(*until)
             );
         }
         Outcome::Protected(shield) => {

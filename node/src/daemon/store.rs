@@ -2,8 +2,9 @@
 //!
 //! What lies here can be made again or learned again: decisions, detections, the ladder. It is flushed before
 //! the checkpoint that covers its lines. A store that does not open is never in the way: what a killed
-//! process left half made is removed once, then the store is moved aside and a new one begun, loudly. A
-//! write that fails (a full disk) is a value: the engine goes on, and the store is filled anew once it opens
+//! process left half made is removed once, then the store is moved aside and a new one begun, loudly, with
+//! whatever could still be read. sled passes over some damage in silence, so each batch also writes a seal, the
+//! number and the sum of all records, which must fit when the store is opened. A write that fails (a full disk) is a value: the engine goes on, and the store is filled anew once it opens
 //! again. Each record starts with a version byte of its own.
 
 use std::collections::BTreeMap;
@@ -13,6 +14,8 @@ use std::{fs, io};
 
 use lymph_protocol::Timestamp;
 use lymph_protocol::codec::{self, CodecError};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::engine::record::{Record, RecordKey};
 
@@ -63,8 +66,47 @@ impl StoreError {
 /// Records on disk.
 #[derive(Debug)]
 pub struct Store {
-    // The handle that keeps the database open.
     db: sled::Db,
+    seal: Seal,
+}
+
+/// A second handle, to flush the store from another thread.
+#[derive(Debug)]
+pub struct Flusher(sled::Db);
+
+/// What all records together must come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Seal {
+    count: u64,
+    /// Exclusive or of the records' hashes, so that their order does not matter.
+    sum: u64,
+}
+
+/// Where the seal lies. Keys of records start with their version byte.
+const SEAL_KEY: [u8; 1] = [0];
+
+impl Seal {
+    fn add(&mut self, key: &[u8], value: &[u8]) {
+        self.count += 1;
+        self.sum ^= hash(key, value);
+    }
+
+    fn take_off(&mut self, key: &[u8], value: &[u8]) {
+        self.count = self.count.saturating_sub(1);
+        self.sum ^= hash(key, value);
+    }
+}
+
+fn hash(key: &[u8], value: &[u8]) -> u64 {
+    let digest = Sha256::new()
+        .chain_update((key.len() as u64).to_le_bytes())
+        .chain_update(key)
+        .chain_update(value)
+        .finalize();
+    digest
+        .iter()
+        .take(8)
+        .fold(0, |hash, byte| hash << 8 | u64::from(*byte))
 }
 
 /// A store and what was found in it.
@@ -76,7 +118,7 @@ pub struct Opened {
     pub records: Vec<Record>,
     /// How many records were of no version that we read. They are left where they are.
     pub unknown: usize,
-    /// The folder that the last store was moved to because it did not open, and why it did not.
+    /// The folder that the last store was moved to because it was damaged, and what was wrong with it.
     pub moved_aside: Option<(PathBuf, String)>,
 }
 
@@ -109,76 +151,148 @@ impl Store {
     ///
     /// An error means that the disk or the permissions are at fault: then nothing is moved.
     pub fn open(folder: &Path, now: Timestamp) -> Result<Opened, StoreError> {
-        let first = match Store::try_open(folder) {
-            Ok(opened) => return Ok(opened),
+        let (salvaged, why) = match Store::open_mended(folder) {
+            Ok((opened, None)) => return Ok(opened),
+            Ok((opened, Some(damage))) => (opened.records, damage),
             Err(error) if error.is_of_the_disk() => return Err(error),
-            Err(error) => error,
+            Err(error) => (Vec::new(), error.to_string()),
         };
-        if remove_half_made_snapshots(folder)
-            && let Ok(opened) = Store::try_open(folder)
-        {
-            return Ok(opened);
-        }
         let aside = free_name(folder, now);
         fs::rename(folder, &aside)?;
-        let opened = Store::try_open(folder)?;
+        let (mut opened, _) = Store::try_open(folder)?;
+        let mut changes = Changes::default();
+        salvaged
+            .iter()
+            .for_each(|record| changes.save(record.clone()));
+        opened.store.write(&changes)?;
         Ok(Opened {
-            moved_aside: Some((aside, first.to_string())),
+            records: salvaged,
+            moved_aside: Some((aside, why)),
             ..opened
         })
     }
 
-    fn try_open(folder: &Path) -> Result<Opened, StoreError> {
+    /// Open the store; if it does not, once more without what a killed process may have left half made.
+    fn open_mended(folder: &Path) -> Result<(Opened, Option<String>), StoreError> {
+        match Store::try_open(folder) {
+            Err(error) if !error.is_of_the_disk() && remove_half_made_snapshots(folder) => {
+                Store::try_open(folder).map_err(|_| error)
+            }
+            opened => opened,
+        }
+    }
+
+    /// Open and read the store. Also says if not everything is there that was written.
+    fn try_open(folder: &Path) -> Result<(Opened, Option<String>), StoreError> {
         guarded(|| {
-            let config = sled::Config::new()
-                .path(folder)
-                .cache_capacity(CACHE_BYTES)
-                .mode(sled::Mode::LowSpace)
-                .flush_every_ms(Some(FLUSH_EVERY_MS));
-            let store = Store { db: config.open()? };
-            let (mut records, mut unknown) = (Vec::new(), 0);
-            for entry in store.db.iter() {
-                match codec::decode::<Record, RECORD_BYTES_MAX>(VERSION, &entry?.1) {
+            if !folder.exists() {
+                create(folder)?;
+            }
+            let db = config(folder).open()?;
+            let (mut records, mut unknown, mut found) = (Vec::new(), 0, Seal::default());
+            for entry in db.iter() {
+                let (key, value) = entry?;
+                if *key == SEAL_KEY {
+                    continue;
+                }
+                found.add(&key, &value);
+                match codec::decode::<Record, RECORD_BYTES_MAX>(VERSION, &value) {
                     Ok(record) => records.push(record),
                     Err(_) => unknown += 1,
                 }
             }
-            Ok(Opened {
-                store,
-                records,
-                unknown,
-                moved_aside: None,
-            })
+            let damage = match db.get(SEAL_KEY)? {
+                None => Some("its seal is gone".to_owned()),
+                Some(bytes) => match codec::decode::<Seal, RECORD_BYTES_MAX>(VERSION, &bytes) {
+                    Ok(seal) if seal == found => None,
+                    Ok(seal) => Some(format!(
+                        "{} of {} records can be read",
+                        found.count, seal.count
+                    )),
+                    Err(error) => Some(format!("its seal is broken: {error}")),
+                },
+            };
+            let store = Store { db, seal: found };
+            Ok((
+                Opened {
+                    store,
+                    records,
+                    unknown,
+                    moved_aside: None,
+                },
+                damage,
+            ))
         })
     }
 
     /// Write changes, all or none of them. They are on disk once [`Store::flush`] has returned.
-    pub fn write(&self, changes: &Changes) -> Result<(), StoreError> {
-        let mut batch = sled::Batch::default();
+    pub fn write(&mut self, changes: &Changes) -> Result<(), StoreError> {
+        let (mut batch, mut seal) = (sled::Batch::default(), self.seal);
         for (key, record) in &changes.by_key {
             let key = codec::encode::<_, RECORD_BYTES_MAX>(VERSION, key)?;
+            if let Some(old) = guarded(|| Ok(self.db.get(&key)?))? {
+                seal.take_off(&key, &old);
+            }
             match record {
                 Some(record) => {
-                    batch.insert(key, codec::encode::<_, RECORD_BYTES_MAX>(VERSION, record)?)
+                    let record = codec::encode::<_, RECORD_BYTES_MAX>(VERSION, record)?;
+                    seal.add(&key, &record);
+                    batch.insert(key, record);
                 }
                 None => batch.remove(key),
             }
         }
-        guarded(|| Ok(self.db.apply_batch(batch)?))
+        batch.insert(
+            &SEAL_KEY,
+            codec::encode::<_, RECORD_BYTES_MAX>(VERSION, &seal)?,
+        );
+        guarded(|| Ok(self.db.apply_batch(batch)?))?;
+        self.seal = seal;
+        Ok(())
     }
 
     /// Have everything that was written on disk.
     pub fn flush(&self) -> Result<(), StoreError> {
-        guarded(|| Ok(self.db.flush().map(drop)?))
+        self.flusher().flush()
     }
 
     /// A second handle on the same store, to flush it from another thread.
     #[must_use]
-    pub fn handle(&self) -> Store {
-        Store {
-            db: self.db.clone(),
-        }
+    pub fn flusher(&self) -> Flusher {
+        Flusher(self.db.clone())
     }
+}
+
+impl Flusher {
+    /// Have everything that was written on disk.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        guarded(|| Ok(self.0.flush().map(drop)?))
+    }
+}
+
+fn config(folder: &Path) -> sled::Config {
+    sled::Config::new()
+        .path(folder)
+        .cache_capacity(CACHE_BYTES)
+        .mode(sled::Mode::LowSpace)
+        .flush_every_ms(Some(FLUSH_EVERY_MS))
+}
+
+/// Make an empty store. It gets its name only when it is on disk, so that a store without a seal is damaged
+/// and not just young.
+fn create(folder: &Path) -> Result<(), StoreError> {
+    let unready = folder.with_extension("new");
+    if unready.exists() {
+        fs::remove_dir_all(&unready)?;
+    }
+    let db = config(&unready).open()?;
+    db.insert(
+        SEAL_KEY,
+        codec::encode::<_, RECORD_BYTES_MAX>(VERSION, &Seal::default())?,
+    )?;
+    db.flush()?;
+    drop(db);
+    Ok(fs::rename(&unready, folder)?)
 }
 
 /// sled panics on some damage instead of returning an error.
@@ -245,7 +359,7 @@ mod tests {
     }
 
     fn filled(folder: &Path) {
-        let opened = Store::open(folder, NOW).unwrap();
+        let mut opened = Store::open(folder, NOW).unwrap();
         let mut changes = Changes::default();
         (1..=5).for_each(|n| changes.save(rung(n)));
         opened.store.write(&changes).unwrap();
@@ -257,8 +371,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store");
         filled(&path);
-        let opened = Store::open(&path, NOW).unwrap();
+        let mut opened = Store::open(&path, NOW).unwrap();
         assert_eq!((opened.records.len(), opened.unknown), (5, 0));
+        assert!(opened.moved_aside.is_none());
         let mut changes = Changes::default();
         changes.save(rung(7));
         changes.remove(rung(7).key());
@@ -273,25 +388,80 @@ mod tests {
     #[test]
     fn a_record_of_another_version_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let opened = Store::open(&folder.path().join("store"), NOW).unwrap();
+        let path = folder.path().join("store");
+        let opened = Store::open(&path, NOW).unwrap();
+        let mut seal = Seal::default();
+        seal.add(&[9, 9], &[9, 9, 9]);
+        let sealed = codec::encode::<_, RECORD_BYTES_MAX>(VERSION, &seal).unwrap();
         opened.store.db.insert([9, 9], vec![9, 9, 9]).unwrap();
+        opened.store.db.insert(SEAL_KEY, sealed).unwrap();
         drop(opened);
-        let opened = Store::open(&folder.path().join("store"), NOW).unwrap();
+        let opened = Store::open(&path, NOW).unwrap();
         assert_eq!((opened.records.len(), opened.unknown), (0, 1));
         assert!(opened.moved_aside.is_none());
         assert!(opened.store.db.contains_key([9, 9]).unwrap());
     }
 
+    /// Most of a store is one file; whatever happens to it, the next one opens, and it is said.
     #[test]
-    fn a_damaged_store_is_moved_aside() {
+    fn a_damaged_store_is_moved_aside_with_what_can_be_read_kept() {
+        type Damage = fn(&mut Vec<u8>);
+        let damages: [(&str, Damage); 6] = [
+            ("emptied", |bytes| bytes.clear()),
+            ("cut", |bytes| bytes.truncate(100)),
+            ("zeroed", |bytes| bytes.fill(0)),
+            ("overwritten", |bytes| bytes.fill(0x5a)),
+            ("its beginning overwritten", |bytes| {
+                bytes[1000..2000].fill(0x5a)
+            }),
+            ("a record overwritten", |bytes| {
+                let at = bytes
+                    .windows(4)
+                    .rposition(|four| four == [192, 0, 2, 3])
+                    .unwrap();
+                bytes[at..at + 4].fill(0x5a);
+            }),
+        ];
+        for (name, damage) in damages {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("store");
+            filled(&path);
+            let mut bytes = fs::read(path.join("db")).unwrap();
+            damage(&mut bytes);
+            fs::write(path.join("db"), bytes).unwrap();
+            let mut opened = Store::open(&path, NOW).unwrap();
+            let (aside, why) = opened.moved_aside.expect(name);
+            assert_eq!(
+                aside,
+                folder.path().join("store.damaged-1800000000"),
+                "{name}: {why}"
+            );
+            assert!(
+                aside.join("db").exists() && opened.records.len() < 5,
+                "{name}: {why}"
+            );
+            let mut changes = Changes::default();
+            changes.save(rung(9));
+            opened.store.write(&changes).unwrap();
+            let kept = opened.records.len();
+            drop(opened.store);
+            let again = Store::open(&path, NOW).unwrap();
+            assert!(
+                again.moved_aside.is_none() && again.records.len() == kept + 1,
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_store_that_was_never_finished_is_begun_anew() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store");
+        fs::create_dir(folder.path().join("store.new")).unwrap();
+        fs::write(folder.path().join("store.new/db"), b"half").unwrap();
         filled(&path);
-        fs::write(path.join("conf"), b"nonsense").unwrap();
-        let opened = Store::open(&path, NOW).unwrap();
-        let (aside, _why) = opened.moved_aside.unwrap();
-        assert!(aside.join("conf").exists() && opened.records.is_empty());
-        assert_eq!(aside, folder.path().join("store.damaged-1800000000"));
+        assert!(Store::open(&path, NOW).unwrap().moved_aside.is_none());
+        assert!(!folder.path().join("store.new").exists());
     }
 
     #[test]

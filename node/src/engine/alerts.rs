@@ -51,6 +51,9 @@ pub const KEYS_MAX: usize = 16;
 /// How many different values of one key are kept: enough to see a pattern in user names or paths.
 pub const VALUES_MAX: usize = 6;
 
+/// Keys that only serve the detector, or say again what the alert says itself.
+const KEYS_LEFT_OUT: [&str; 3] = ["attempt", "attempt_part", "timestamp"];
+
 impl Alert {
     /// What is kept of a detection.
     #[must_use]
@@ -64,7 +67,10 @@ impl Alert {
     ) -> Self {
         let mut meta: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (key, value) in overflow.events.iter().flat_map(|event| &event.meta) {
-            if value.is_empty() || (meta.len() >= KEYS_MAX && !meta.contains_key(key.as_str())) {
+            if value.is_empty()
+                || KEYS_LEFT_OUT.contains(&key.as_str())
+                || (meta.len() >= KEYS_MAX && !meta.contains_key(key.as_str()))
+            {
                 continue;
             }
             let (values, value) = (meta.entry(cut(key)).or_default(), cut(value));

@@ -255,13 +255,19 @@ fn outcome(outcome: &Outcome) -> (&'static str, String) {
     match outcome {
         Outcome::Decided { kind, until, step } => (
             kind.name(),
-            format!("{} until {until} ({})", kind.name(), visit(*step)),
+            format!(
+                "{} until {} ({})",
+                kind.name(),
+                moment(*until),
+                visit(*step)
+            ),
         ),
         Outcome::Ended { kind, until, step } => (
             "late",
             format!(
-                "{} would have ended at {until}, before the lines were read ({})",
+                "{} would have ended at {}, before the lines were read ({})",
                 kind.name(),
+                moment(*until),
                 visit(*step)
             ),
         ),
@@ -287,6 +293,11 @@ fn outcome(outcome: &Outcome) -> (&'static str, String) {
             "nothing: there was no room for another decision".to_owned(),
         ),
     }
+}
+
+/// A time for sentences: without its milliseconds.
+fn moment(time: Timestamp) -> Timestamp {
+    Timestamp::from_secs(time.secs())
 }
 
 fn visit(step: u8) -> String {
@@ -338,13 +349,17 @@ impl WhyView {
                 let (kind, by) = (decision.kind.name(), decision.origin.name());
                 format!(
                     "{} is under a {kind} by {by} until {} for {}",
-                    why.target, decision.until, decision.reason
+                    why.target,
+                    moment(decision.until),
+                    decision.reason
                 )
             }
             (None, None, Some(alert)) => {
                 format!(
                     "nothing stands about {}; it was last seen at {} by {}",
-                    why.target, alert.last_seen, alert.scenario
+                    why.target,
+                    moment(alert.last_seen),
+                    alert.scenario
                 )
             }
             (None, None, None) => format!("nothing is known about {}", why.target),
