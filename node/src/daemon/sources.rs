@@ -15,6 +15,8 @@ pub(in crate::daemon) mod batch;
 pub(in crate::daemon) mod line_id;
 pub(in crate::daemon) mod notice;
 pub(in crate::daemon) mod positions;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -102,9 +102,7 @@ impl OpenFile {
             quiet_ticks: 0,
             finishing: false,
         };
-        let mut head = [0; PRINT_BYTES_MAX];
-        let read = read_at(&opened.file, &mut head, 0)?;
-        opened.learn_head(&head[..read], name);
+        opened.read_head(name)?;
         Ok(opened)
     }
 
@@ -160,7 +158,7 @@ impl OpenFile {
     }
 
     /// Goes back to the beginning, as a new generation of the same file.
-    pub(super) fn restart(&mut self) {
+    pub(super) fn restart(&mut self, name: &str) {
         let (size, modified) = self.file.metadata().map_or((1, (0, 0)), |meta| (meta.len(), (meta.mtime(), meta.mtime_nsec())));
         self.position = FilePosition { id: self.position.id, modified, ..FilePosition::default() };
         self.empty_since = (size == 0).then_some(modified);
@@ -168,6 +166,15 @@ impl OpenFile {
         self.seen = (0, 0, 0);
         self.more = true;
         self.quiet_ticks = 0;
+        // So that the next truncation is noticed even before anything is read.
+        let _ = self.read_head(name);
+    }
+
+    fn read_head(&mut self, name: &str) -> io::Result<()> {
+        let mut head = [0; PRINT_BYTES_MAX];
+        let read = read_at(&self.file, &mut head, 0)?;
+        self.learn_head(&head[..read], name);
+        Ok(())
     }
 
     /// Reads the next lines into the batch. `name` is the path that is followed, for the ids.

@@ -364,7 +364,7 @@ impl FollowedPath {
             let message = "was emptied in place and no copy is left; lines of the last second before may be lost";
             out.notices.push(Notice::new(NoticeKind::Truncated, &self.name, message));
         }
-        self.files[index].restart();
+        self.files[index].restart(&self.name);
         let id = self.files[index].id();
         // The copy is no unknown file.
         let is_copy = before.first().map(OpenFile::id);
