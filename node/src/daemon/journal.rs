@@ -298,11 +298,12 @@ impl Partial {
     }
 }
 
-/// journalctl writes the cursor first.
+/// The cursor, if it is in the part that was kept. A quote within a message is escaped, so none is forged.
 fn cursor_of_cut(bytes: &[u8]) -> Option<String> {
-    let rest = bytes.strip_prefix(b"{\"__CURSOR\":\"").or_else(|| bytes.strip_prefix(b"{ \"__CURSOR\" : \""))?;
-    let end = memchr(b'"', rest)?;
-    String::from_utf8(rest[..end].to_vec()).ok()
+    const NAME: &[u8] = b"\"__CURSOR\":\"";
+    let begin = memchr::memmem::find(bytes, NAME)? + NAME.len();
+    let end = memchr(b'"', &bytes[begin..])?;
+    String::from_utf8(bytes[begin..begin + end].to_vec()).ok()
 }
 
 /// Passes the hint on that journalctl gives to users who may not read all, and returns the last it said.
