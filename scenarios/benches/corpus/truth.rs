@@ -36,7 +36,8 @@ pub struct Record {
 }
 
 impl Record {
-    pub(super) fn new(
+    /// A client of which nothing is known yet.
+    pub fn new(
         address: String,
         class: &'static str,
         benign: bool,
