@@ -51,10 +51,13 @@ pub struct DataError {
     pub message: String,
 }
 
+/// The lines of a file of texts; rules that ask it share them.
+pub(crate) type Texts = Arc<[Box<[u8]>]>;
+
 /// The data files that there are.
 #[derive(Clone, Debug, Default)]
 pub struct DataFiles {
-    texts: BTreeMap<Box<str>, Arc<[Box<[u8]>]>>,
+    texts: BTreeMap<Box<str>, Texts>,
     patterns: BTreeMap<Box<str>, Arc<Patterns>>,
     maps: BTreeMap<Box<str>, Arc<Lookup>>,
 }
@@ -95,7 +98,7 @@ impl DataFiles {
             || self.maps.contains_key(name)
     }
 
-    pub(crate) fn texts(&self, name: &str) -> Arc<[Box<[u8]>]> {
+    pub(crate) fn texts(&self, name: &str) -> Texts {
         self.texts.get(name).cloned().unwrap_or_default()
     }
 

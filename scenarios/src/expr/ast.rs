@@ -253,11 +253,22 @@ impl fmt::Display for Ast {
             }
             Syntax::Let(name, value, rest) => write!(f, "(let {name} = {value}; {rest})"),
             Syntax::Sequence(steps) => write_joined(f, "(", steps, "; ", ")"),
-            Syntax::Member(of, name, access) => write!(f, "{of}{}{name}", dot(*access)),
-            Syntax::Index(of, key, Access::Plain) => write!(f, "{of}[{key}]"),
-            Syntax::Index(of, key, Access::Optional) => write!(f, "{of}?.[{key}]"),
+            Syntax::Member(of, name, access) => {
+                write_base(f, of)?;
+                write!(f, "{}{name}", dot(*access))
+            }
+            Syntax::Index(of, key, access) => {
+                write_base(f, of)?;
+                f.write_str(if *access == Access::Optional {
+                    "?.["
+                } else {
+                    "["
+                })?;
+                write!(f, "{key}]")
+            }
             Syntax::Slice(of, from, to) => {
-                write!(f, "{of}[")?;
+                write_base(f, of)?;
+                f.write_str("[")?;
                 write_option(f, from)?;
                 f.write_str(":")?;
                 write_option(f, to)?;
@@ -269,7 +280,8 @@ impl fmt::Display for Ast {
                 write_joined(f, "(", arguments, ", ", ")")
             }
             Syntax::Method(of, name, arguments, access) => {
-                write!(f, "{of}{}{name}", dot(*access))?;
+                write_base(f, of)?;
+                write!(f, "{}{name}", dot(*access))?;
                 write_joined(f, "(", arguments, ", ", ")")
             }
             Syntax::Closure(looping, list, closure, third) => {
@@ -299,6 +311,14 @@ impl fmt::Display for Ast {
                 f.write_str("}")
             }
         }
+    }
+}
+
+/// What a member or element is taken of: numbers and the like need brackets there.
+fn write_base(f: &mut fmt::Formatter<'_>, of: &Ast) -> fmt::Result {
+    match of.syntax {
+        Syntax::Nil | Syntax::Bool(_) | Syntax::Int(_) | Syntax::Float(_) => write!(f, "({of})"),
+        _ => write!(f, "{of}"),
     }
 }
 

@@ -124,11 +124,57 @@ fn time_method<'a>(time: LogTime, name: &str, arguments: &[Value<'a>]) -> Option
         }
         ("Sub", [Value::Time(other)]) => Some(Value::Duration(time.since(*other))),
         ("Add", [Value::Duration(by)]) => Some(Value::Time(time.plus(*by))),
+        ("AddDate", [Value::Int(years), Value::Int(months), Value::Int(days)]) => {
+            Some(Value::Time(add_date(time, *years, *months, *days)))
+        }
+        ("Round", [Value::Duration(to)]) => {
+            let past = past_multiple(time, *to);
+            let by = if past.saturating_mul(2) < to.nanos() {
+                -past
+            } else {
+                to.nanos().max(0) - past
+            };
+            Some(Value::Time(time.plus(GoDuration::from_nanos(by))))
+        }
+        ("Truncate", [Value::Duration(to)]) => Some(Value::Time(
+            time.plus(GoDuration::from_nanos(-past_multiple(time, *to))),
+        )),
+        ("Compare", [Value::Time(other)]) => int(time.cmp(other) as i64),
         ("Before", [Value::Time(other)]) => Some(Value::Bool(time < *other)),
         ("After", [Value::Time(other)]) => Some(Value::Bool(time > *other)),
         ("Equal", [Value::Time(other)]) => Some(Value::Bool(time == *other)),
         _ => None,
     }
+}
+
+/// Months may have other lengths: the 31st of a month of 30 days is the first of the next.
+fn add_date(time: LogTime, years: i64, months: i64, days: i64) -> LogTime {
+    const DAY_NANOS: i64 = 86_400_000_000_000;
+    let shown = time.calendar();
+    let month = i64::from(shown.year)
+        .saturating_add(years)
+        .saturating_mul(12)
+        .saturating_add(i64::from(shown.month) - 1);
+    let month = month.saturating_add(months);
+    let first = Calendar {
+        year: month.div_euclid(12).clamp(-1, 10_000) as i32,
+        month: month.rem_euclid(12) as u8 + 1,
+        day: 1,
+        ..shown
+    };
+    let days = days.saturating_add(i64::from(shown.day) - 1);
+    LogTime::from_calendar(first, time.offset_secs())
+        .plus(GoDuration::from_nanos(days.saturating_mul(DAY_NANOS)))
+}
+
+/// How far a time is past a multiple of a length of time, counted from the year 1.
+fn past_multiple(time: LogTime, of: GoDuration) -> i64 {
+    if of <= GoDuration::ZERO {
+        return 0;
+    }
+    let since_zero = time.unix_nanos() - LogTime::GO_ZERO.unix_nanos();
+    // Less than the length of time, which fits.
+    since_zero.rem_euclid(i128::from(of.nanos())) as i64
 }
 
 /// As Go prints a time.
@@ -154,10 +200,27 @@ fn duration_method<'a>(
         ("Milliseconds", []) => Some(Value::Int(nanos / 1_000_000)),
         ("Microseconds", []) => Some(Value::Int(nanos / 1_000)),
         ("Nanoseconds", []) => Some(Value::Int(nanos)),
+        ("Truncate", [Value::Duration(to)]) if to.nanos() > 0 => Some(Value::Duration(
+            GoDuration::from_nanos(nanos - nanos % to.nanos()),
+        )),
+        ("Round", [Value::Duration(to)]) if to.nanos() > 0 => Some(Value::Duration(
+            GoDuration::from_nanos(round(nanos, to.nanos())),
+        )),
+        ("Truncate" | "Round", [Value::Duration(_)]) => Some(Value::Duration(duration)),
         ("Abs", []) => Some(Value::Duration(GoDuration::from_nanos(
             nanos.saturating_abs(),
         ))),
         ("String", []) => Some(Value::text(duration.to_string())),
         _ => None,
     }
+}
+
+/// To the nearest multiple, halves away from zero.
+fn round(nanos: i64, to: i64) -> i64 {
+    let past = nanos % to;
+    let down = nanos - past;
+    if past.unsigned_abs().saturating_mul(2) < to.unsigned_abs() {
+        return down;
+    }
+    down.saturating_add(if nanos < 0 { -to } else { to })
 }

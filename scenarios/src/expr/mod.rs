@@ -35,6 +35,8 @@ mod object;
 mod ops;
 mod parse;
 mod simplify;
+#[cfg(test)]
+mod tests;
 mod text_set;
 mod unfold;
 mod value;

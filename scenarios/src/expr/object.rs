@@ -23,6 +23,11 @@ pub trait Object: fmt::Debug + Sync {
         None
     }
 
+    /// Whether it is a list or map that holds nothing.
+    fn is_empty(&self) -> bool {
+        self.len() == Some(0)
+    }
+
     /// One of the elements of a list.
     fn element(&self, index: usize) -> Option<Value<'_>> {
         let _ = index;
@@ -199,7 +204,7 @@ impl Object for Vec<Poured> {
     }
 
     fn call<'a>(&'a self, method: &str, _: &[Value<'_>]) -> Option<Value<'a>> {
-        (method == "GetQueue").then(|| Value::Object(self))
+        (method == "GetQueue").then_some(Value::Object(self))
     }
 
     fn len(&self) -> Option<usize> {

@@ -206,11 +206,11 @@ fn changed(texts: &Arc<[Box<[u8]>]>, change: Option<&Function>) -> Option<Vec<Bo
         return Some(texts.to_vec());
     };
     let env = Env::nowhere(Timestamp::EPOCH);
-    let one = |text: &Box<[u8]>| {
+    let one = |text: &[u8]| {
         let value = (function.run)(&mut Frame::new(&env, 0), &[Value::Str(text)]).ok()?;
         value.as_bytes().map(Box::from)
     };
-    texts.iter().map(one).collect()
+    texts.iter().map(|text| one(text)).collect()
 }
 
 /// Whether a node that is a candidate for [`any_text`] may hang on a local variable. Only what surely does not

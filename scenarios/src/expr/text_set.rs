@@ -29,13 +29,8 @@ impl TextSet {
     }
 
     fn find(&self, text: &[u8]) -> bool {
-        let order = |known: &Box<[u8]>| {
-            known
-                .len()
-                .cmp(&text.len())
-                .then_with(|| (**known).cmp(text))
-        };
-        self.texts.binary_search_by(order).is_ok()
+        let order = |known: &[u8]| known.len().cmp(&text.len()).then_with(|| known.cmp(text));
+        self.texts.binary_search_by(|known| order(known)).is_ok()
     }
 
     /// Whether one of the texts is what the given one begins with.

@@ -69,9 +69,9 @@ pub enum Key {
     Nil,
     /// True or false.
     Bool(bool),
-    /// A whole number, or a number that is one.
+    /// A whole number.
     Int(i64),
-    /// Another number, by its bits.
+    /// Another number, by its bits: 1.0 is another key than 1.
     Float(u64),
     /// A text.
     Text(Box<[u8]>),
@@ -266,9 +266,6 @@ impl Key {
             Value::Nil => Key::Nil,
             Value::Bool(value) => Key::Bool(*value),
             Value::Int(value) => Key::Int(*value),
-            Value::Float(value) if value.fract() == 0.0 && value.abs() < 9e15 => {
-                Key::Int(*value as i64)
-            }
             Value::Float(value) => Key::Float(value.to_bits()),
             Value::Weekday(number) | Value::Month(number) => Key::Int((*number).into()),
             Value::Duration(duration) => Key::Int(duration.nanos()),

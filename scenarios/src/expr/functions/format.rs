@@ -76,7 +76,7 @@ pub(in crate::expr) fn plain<'a>(
     Ok(())
 }
 
-/// A float as `%v` prints it: in full between 1e-4 and 1e21.
+/// A float as `%v` prints it: with an exponent below 1e-4 and from 1e6 on, whatever its digits.
 fn shortest(value: f64) -> String {
     if value.is_nan() {
         return "NaN".to_owned();
@@ -84,10 +84,19 @@ fn shortest(value: f64) -> String {
     if value.is_infinite() {
         return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
     }
-    if value == 0.0 || (1e-4..1e21).contains(&value.abs()) {
-        return value.to_string();
+    let scientific = format!("{value:e}");
+    match power(&scientific) {
+        -4..=5 => value.to_string(),
+        _ => exponent(&scientific),
     }
-    exponent(&format!("{value:e}"))
+}
+
+/// The power of ten of a number in scientific form.
+fn power(scientific: &str) -> i32 {
+    scientific
+        .split_once('e')
+        .and_then(|(_, power)| power.parse().ok())
+        .unwrap_or(0)
 }
 
 /// Go writes an exponent with its sign and at least two digits.

@@ -28,10 +28,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
     between("sort", 1, 2, sort),
     fixed("uniq", 1, |frame, a| {
         let elements = Elements::expect(&a[0], "uniq")?;
-        distinct(frame, &elements)
+        distinct(frame, &elements, equal_key)
     }),
     fixed("Distinct", 1, |frame, a| match Elements::of(&a[0]) {
-        Some(elements) => distinct(frame, &elements),
+        Some(elements) => distinct(frame, &elements, Key::of),
         None => Ok(Value::Nil),
     }),
     fixed("flatten", 1, |frame, a| {
@@ -42,7 +42,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     between("FlattenDistinct", 0, usize::MAX, |frame, a| {
         let flat = flatten(frame, a)?;
         let elements = Elements::expect(&flat, "FlattenDistinct")?;
-        distinct(frame, &elements)
+        distinct(frame, &elements, Key::of)
     }),
     between("concat", 1, usize::MAX, concat),
     between("max", 1, usize::MAX, |frame, a| {
@@ -133,13 +133,27 @@ fn sort<'a>(frame: &mut Frame<'a, '_>, arguments: &[Value<'a>]) -> Evaluated<'a>
     frame.list(elements)
 }
 
-fn distinct<'a>(frame: &mut Frame<'a, '_>, elements: &Elements<'a>) -> Evaluated<'a> {
+/// The same key for values that are equal: 1 and 1.0.
+fn equal_key(value: &Value<'_>) -> Option<Key> {
+    match value {
+        Value::Float(number) if number.fract() == 0.0 && number.abs() < 9e15 => {
+            Some(Key::Int(*number as i64))
+        }
+        other => Key::of(other),
+    }
+}
+
+fn distinct<'a>(
+    frame: &mut Frame<'a, '_>,
+    elements: &Elements<'a>,
+    key: impl Fn(&Value<'a>) -> Option<Key>,
+) -> Evaluated<'a> {
     let mut keys = BTreeSet::new();
     let mut kept: Vec<Value<'a>> = Vec::new();
     // Lists and maps are compared one by one; there are few of them.
     let mut compound: Vec<Value<'a>> = Vec::new();
     for element in elements.iter() {
-        let is_new = match Key::of(&element) {
+        let is_new = match key(&element) {
             Some(key) => keys.insert(key),
             None => {
                 frame.work(1 + 16 * compound.len())?;
