@@ -2,7 +2,6 @@
 //!
 //! The common ones (a constant, a field copied from another) are done without evaluating anything.
 
-use std::borrow::Cow;
 
 use lymph_protocol::Timestamp;
 use serde_saphyr::Spanned;
@@ -196,7 +195,7 @@ impl Static {
                 let env = Env::of(event, now).with_stash(stash).with_effects(&effects);
                 let understood = match expression.eval_text(&env) {
                     Ok(Some(text)) => {
-                        scratch.extend_from_slice(&Cow::from(text));
+                        scratch.extend_from_slice(&text);
                         true
                     }
                     Ok(None) => true,
