@@ -150,6 +150,16 @@ impl Grok {
         true
     }
 
+    /// For the fuzzer: that a text which matches is not turned away.
+    pub(crate) fn check(&self, text: &[u8]) {
+        if let Some(regex) = self.regex() {
+            assert!(
+                self.may_match(text) || !regex.is_match(text),
+                "a match was turned away"
+            );
+        }
+    }
+
     /// Whether the text has what every match must have.
     fn may_match(&self, text: &[u8]) -> bool {
         match (&self.start, &self.literal) {

@@ -34,6 +34,8 @@ mod document;
 mod enrich;
 pub mod event;
 pub mod expr;
+#[doc(hidden)]
+pub mod fuzzing;
 mod grok;
 mod index;
 mod kept;
