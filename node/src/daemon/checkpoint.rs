@@ -81,9 +81,16 @@ pub fn save<E: Serialize>(path: &Path, record: &Record<E>) -> Result<(), SaveErr
     replace(path, &temporary, &body).map_err(|error| {
         // A half-written one would only take room where there is none.
         let _ = fs::remove_file(&temporary);
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => SaveError::DiskFull(path.to_owned()),
-            _ => SaveError::Io { path: path.to_owned(), error },
+        if matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        ) {
+            SaveError::DiskFull(path.to_owned())
+        } else {
+            SaveError::Io {
+                path: path.to_owned(),
+                error,
+            }
         }
     })
 }
@@ -99,7 +106,10 @@ fn replace(path: &Path, temporary: &Path, body: &[u8]) -> io::Result<()> {
 }
 
 fn sync_directory(path: &Path) -> io::Result<()> {
-    match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+    match path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+    {
         Some(parent) => File::open(parent)?.sync_all(),
         None => File::open(".")?.sync_all(),
     }
@@ -145,7 +155,11 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
     fn record(engine: &str) -> Record<String> {
-        Record { saved_at: NOW, positions: Positions::default(), engine: engine.to_owned() }
+        Record {
+            saved_at: NOW,
+            positions: Positions::default(),
+            engine: engine.to_owned(),
+        }
     }
 
     #[test]
@@ -155,7 +169,10 @@ mod tests {
         assert_eq!(load::<String>(&path, NOW).unwrap(), Loaded::Nothing);
         for engine in ["one", "two"] {
             save(&path, &record(engine)).unwrap();
-            assert_eq!(load(&path, NOW).unwrap(), Loaded::Record(Box::new(record(engine))));
+            assert_eq!(
+                load(&path, NOW).unwrap(),
+                Loaded::Record(Box::new(record(engine)))
+            );
         }
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
@@ -178,7 +195,7 @@ mod tests {
             let aside = directory.path().join("checkpoint.corrupt-1700000000");
             match load::<String>(&path, NOW).unwrap() {
                 Loaded::Corrupt { moved_to, .. } => assert_eq!(moved_to, Some(aside)),
-                other => panic!("{other:?}"),
+                other @ (Loaded::Record(_) | Loaded::Nothing) => panic!("{other:?}"),
             }
             assert!(!path.exists());
         }
@@ -189,8 +206,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("checkpoint");
         let body = codec::encode::<_, 1000>(VERSION + 1, &record("")).unwrap();
-        fs::write(&path, [MAGIC.as_slice(), &Sha256::digest(&body), &body].concat()).unwrap();
-        assert!(matches!(load::<String>(&path, NOW).unwrap(), Loaded::Corrupt { why, .. } if why.contains("version")));
+        fs::write(
+            &path,
+            [MAGIC.as_slice(), &Sha256::digest(&body), &body].concat(),
+        )
+        .unwrap();
+        assert!(
+            matches!(load::<String>(&path, NOW).unwrap(), Loaded::Corrupt { why, .. } if why.contains("version"))
+        );
     }
 
     #[test]
@@ -200,8 +223,14 @@ mod tests {
         save(&path, &record("old")).unwrap();
         // A directory in the way of the temporary file refuses as a full disk does.
         fs::create_dir(path.with_extension("new")).unwrap();
-        assert!(matches!(save(&path, &record("new")), Err(SaveError::Io { .. })));
-        assert_eq!(load(&path, NOW).unwrap(), Loaded::Record(Box::new(record("old"))));
+        assert!(matches!(
+            save(&path, &record("new")),
+            Err(SaveError::Io { .. })
+        ));
+        assert_eq!(
+            load(&path, NOW).unwrap(),
+            Loaded::Record(Box::new(record("old")))
+        );
     }
 
     #[test]
@@ -214,7 +243,10 @@ mod tests {
         let error = save(&path, &record("new")).unwrap_err();
         assert!(matches!(error, SaveError::DiskFull(_)), "{error}");
         assert!(error.to_string().contains("free some"));
-        assert_eq!(load(&path, NOW).unwrap(), Loaded::Record(Box::new(record("old"))));
+        assert_eq!(
+            load(&path, NOW).unwrap(),
+            Loaded::Record(Box::new(record("old")))
+        );
         assert!(!path.with_extension("new").exists());
     }
 }

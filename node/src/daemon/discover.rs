@@ -70,22 +70,39 @@ const KNOWN: &[Known] = &[
     Known {
         service: "nginx",
         log_type: "nginx",
-        places: &[Place::Files(&["/var/log/nginx/*access*.log", "/var/log/nginx/*error*.log"])],
+        places: &[Place::Files(&[
+            "/var/log/nginx/*access*.log",
+            "/var/log/nginx/*error*.log",
+        ])],
     },
     Known {
         service: "apache",
         log_type: "apache",
         places: &[
-            Place::Files(&["/var/log/apache2/*access*.log", "/var/log/apache2/*error*.log"]),
+            Place::Files(&[
+                "/var/log/apache2/*access*.log",
+                "/var/log/apache2/*error*.log",
+            ]),
             Place::Files(&["/var/log/httpd/*access*log", "/var/log/httpd/*error*log"]),
         ],
     },
-    Known { service: "caddy", log_type: "caddy", places: &[Place::Files(&["/var/log/caddy/*.log"])] },
-    Known { service: "traefik", log_type: "traefik", places: &[Place::Files(&["/var/log/traefik/*access*.log"])] },
+    Known {
+        service: "caddy",
+        log_type: "caddy",
+        places: &[Place::Files(&["/var/log/caddy/*.log"])],
+    },
+    Known {
+        service: "traefik",
+        log_type: "traefik",
+        places: &[Place::Files(&["/var/log/traefik/*access*.log"])],
+    },
     Known {
         service: "haproxy",
         log_type: "syslog",
-        places: &[Place::Files(&["/var/log/haproxy.log"]), Place::Journal(&["haproxy.service"])],
+        places: &[
+            Place::Files(&["/var/log/haproxy.log"]),
+            Place::Journal(&["haproxy.service"]),
+        ],
     },
 ];
 
@@ -113,16 +130,22 @@ impl Machine for ThisMachine {
     }
 
     fn has_journal(&self) -> bool {
-        let is_kept = ["/var/log/journal", "/run/log/journal"].iter().any(|path| fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()));
+        let is_kept = ["/var/log/journal", "/run/log/journal"]
+            .iter()
+            .any(|path| fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()));
         let path = std::env::var_os("PATH").unwrap_or_default();
-        is_kept && std::env::split_paths(&path).any(|directory| directory.join("journalctl").is_file())
+        is_kept
+            && std::env::split_paths(&path).any(|directory| directory.join("journalctl").is_file())
     }
 }
 
 /// Looks for the logs of every service that is known.
 #[must_use]
 pub fn discover(machine: &impl Machine) -> Vec<Found> {
-    KNOWN.iter().flat_map(|known| find(known, machine)).collect()
+    KNOWN
+        .iter()
+        .flat_map(|known| find(known, machine))
+        .collect()
 }
 
 fn find(known: &Known, machine: &impl Machine) -> Vec<Found> {
@@ -132,20 +155,40 @@ fn find(known: &Known, machine: &impl Machine) -> Vec<Found> {
         let before = found.len();
         match place {
             Place::Files(patterns) => {
-                found.extend(patterns.iter().flat_map(|pattern| find_files(known, pattern, machine)));
+                found.extend(
+                    patterns
+                        .iter()
+                        .flat_map(|pattern| find_files(known, pattern, machine)),
+                );
             }
             Place::Journal(units) => {
                 let units = units.iter().map(|unit| (*unit).to_owned()).collect();
-                let what = What::Journal(JournalSpec { units, ..JournalSpec::default() });
-                let state = if machine.has_journal() { FoundState::Readable } else { FoundState::Missing };
-                found.push(Found { service: known.service, log_type: "syslog", what, state });
+                let what = What::Journal(JournalSpec {
+                    units,
+                    ..JournalSpec::default()
+                });
+                let state = if machine.has_journal() {
+                    FoundState::Readable
+                } else {
+                    FoundState::Missing
+                };
+                found.push(Found {
+                    service: known.service,
+                    log_type: "syslog",
+                    what,
+                    state,
+                });
             }
         }
         let new = &mut found[before..];
         match &read_in {
             Some(elsewhere) => {
-                for found in new.iter_mut().filter(|found| found.state == FoundState::Readable) {
-                    found.state = FoundState::Covered(format!("the same lines are read from {elsewhere}"));
+                for found in new
+                    .iter_mut()
+                    .filter(|found| found.state == FoundState::Readable)
+                {
+                    found.state =
+                        FoundState::Covered(format!("the same lines are read from {elsewhere}"));
                 }
             }
             None => {
@@ -160,18 +203,31 @@ fn find(known: &Known, machine: &impl Machine) -> Vec<Found> {
 /// One entry a pattern where all can be read (so that files that appear later are read too), and one for each
 /// file that may not.
 fn find_files(known: &Known, pattern: &str, machine: &impl Machine) -> Vec<Found> {
-    let entry = |what: String, state| Found { service: known.service, log_type: known.log_type, what: What::Files(what), state };
+    let entry = |what: String, state| Found {
+        service: known.service,
+        log_type: known.log_type,
+        what: What::Files(what),
+        state,
+    };
     let (files, denied) = machine.files(pattern);
     let mut found: Vec<Found> = denied
         .iter()
-        .map(|directory| entry(directory.display().to_string(), FoundState::Denied(how_to_allow(directory))))
+        .map(|directory| {
+            entry(
+                directory.display().to_string(),
+                FoundState::Denied(how_to_allow(directory)),
+            )
+        })
         .collect();
     let mut is_readable = false;
     for file in files.iter().take(PATHS_MAX) {
         match machine.open(file) {
             Ok(()) => is_readable = true,
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                found.push(entry(file.display().to_string(), FoundState::Denied(how_to_allow(file))));
+                found.push(entry(
+                    file.display().to_string(),
+                    FoundState::Denied(how_to_allow(file)),
+                ));
             }
             Err(_) => {}
         }
@@ -189,14 +245,18 @@ fn find_files(known: &Known, pattern: &str, machine: &impl Machine) -> Vec<Found
 pub fn how_to_allow(path: &Path) -> String {
     use std::os::unix::fs::MetadataExt;
     let Ok(meta) = fs::metadata(path) else {
-        return "may not be read: run lymph as root, or give its user access to the directory".to_owned();
+        return "may not be read: run lymph as root, or give its user access to the directory"
+            .to_owned();
     };
     let needed = if meta.is_dir() { 0o050 } else { 0o040 };
     match group_name(meta.gid()) {
         Some(group) if meta.mode() & needed == needed && meta.gid() != 0 => {
-            format!("may not be read: add the user that lymph runs as to the group {group} (usermod -aG {group} USER), or run lymph as root")
+            format!(
+                "may not be read: add the user that lymph runs as to the group {group} (usermod -aG {group} USER), or run lymph as root"
+            )
         }
-        _ => "may not be read: run lymph as root, or give its user access (setfacl -m u:USER:r)".to_owned(),
+        _ => "may not be read: run lymph as root, or give its user access (setfacl -m u:USER:r)"
+            .to_owned(),
     }
 }
 
@@ -230,7 +290,11 @@ mod tests {
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
                 fs::write(path, "").unwrap();
             }
-            Tree { root, denied: denied.iter().copied().collect(), journal }
+            Tree {
+                root,
+                denied: denied.iter().copied().collect(),
+                journal,
+            }
         }
     }
 
@@ -257,21 +321,30 @@ mod tests {
 
     fn check(tree: &Tree, expected: &[&str]) {
         let found = discover(tree);
-        let found = found.iter().filter(|found| found.state != FoundState::Missing).map(|found| {
-            let state = match &found.state {
-                FoundState::Readable => "read".to_owned(),
-                FoundState::Covered(why) => why.clone(),
-                FoundState::Denied(_) => "denied".to_owned(),
-                FoundState::Missing => unreachable!(),
-            };
-            format!("{} {}: {state}", found.service, found.what)
-        });
+        let found = found
+            .iter()
+            .filter(|found| found.state != FoundState::Missing)
+            .map(|found| {
+                let state = match &found.state {
+                    FoundState::Readable => "read".to_owned(),
+                    FoundState::Covered(why) => why.clone(),
+                    FoundState::Denied(_) => "denied".to_owned(),
+                    FoundState::Missing => unreachable!(),
+                };
+                format!("{} {}: {state}", found.service, found.what)
+            });
         assert_eq!(found.collect::<Vec<_>>(), expected);
     }
 
     #[test]
     fn each_service_is_read_once() {
-        let debian = ["var/log/auth.log", "var/log/syslog", "var/log/nginx/access.log", "var/log/nginx/blog.access.log", "var/log/nginx/access.log.1"];
+        let debian = [
+            "var/log/auth.log",
+            "var/log/syslog",
+            "var/log/nginx/access.log",
+            "var/log/nginx/blog.access.log",
+            "var/log/nginx/access.log.1",
+        ];
         check(
             &Tree::new(&debian, &[], true),
             &[
@@ -283,15 +356,26 @@ mod tests {
             ],
         );
         check(
-            &Tree::new(&["var/log/messages", "var/log/httpd/access_log"], &[], false),
-            &["sshd /var/log/messages: read", "apache /var/log/httpd/*access*log: read"],
+            &Tree::new(
+                &["var/log/messages", "var/log/httpd/access_log"],
+                &[],
+                false,
+            ),
+            &[
+                "sshd /var/log/messages: read",
+                "apache /var/log/httpd/*access*log: read",
+            ],
         );
     }
 
     #[test]
     fn what_may_not_be_read_is_said_and_the_next_best_is_taken() {
         check(
-            &Tree::new(&["var/log/nginx/error.log"], &["var/log/auth.log", "var/log/nginx/access.log"], true),
+            &Tree::new(
+                &["var/log/nginx/error.log"],
+                &["var/log/auth.log", "var/log/nginx/access.log"],
+                true,
+            ),
             &[
                 "sshd /var/log/auth.log: denied",
                 "sshd journal:ssh.service,sshd.service: read",
@@ -306,7 +390,14 @@ mod tests {
     fn an_empty_machine_has_nothing() {
         let found = discover(&Tree::new(&[], &[], false));
         assert!(found.iter().all(|found| found.state == FoundState::Missing));
-        assert_eq!(found.iter().map(|found| found.service).collect::<BTreeSet<_>>().len(), KNOWN.len());
+        assert_eq!(
+            found
+                .iter()
+                .map(|found| found.service)
+                .collect::<BTreeSet<_>>()
+                .len(),
+            KNOWN.len()
+        );
     }
 
     #[test]

@@ -55,10 +55,15 @@ pub(in crate::daemon) fn unwrap(batch: &mut Batch, raw: &[u8], window: Window) -
             begin = next;
             continue;
         }
-        if let Some(other) = pending.take_if(|pending| pending.stderr != stderr || piece.is_none()) {
+        if let Some(other) = pending.take_if(|pending| pending.stderr != stderr || piece.is_none())
+        {
             finish(batch, &other, window);
         }
-        let line = pending.get_or_insert(Pending { begin, text: batch.text.len(), stderr });
+        let line = pending.get_or_insert(Pending {
+            begin,
+            text: batch.text.len(),
+            stderr,
+        });
         batch.text.extend_from_slice(log);
         let too_long = batch.text.len() - line.text > LINE_BYTES_MAX + 1;
         begin = next;
@@ -68,26 +73,42 @@ pub(in crate::daemon) fn unwrap(batch: &mut Batch, raw: &[u8], window: Window) -
                 finish(batch, &line, window);
             }
             if batch.is_full() {
-                return Consumed { bytes: begin, skipping };
+                return Consumed {
+                    bytes: begin,
+                    skipping,
+                };
             }
         }
     }
     let Some(line) = pending else {
         // A record that no window holds is none of Docker's.
         let hopeless = window.full && begin == 0;
-        return Consumed { bytes: if hopeless { raw.len() } else { begin }, skipping: skipping || hopeless };
+        return Consumed {
+            bytes: if hopeless { raw.len() } else { begin },
+            skipping: skipping || hopeless,
+        };
     };
     if window.last || (window.full && line.begin == 0) {
         finish(batch, &line, window);
-        return Consumed { bytes: begin, skipping: !window.last };
+        return Consumed {
+            bytes: begin,
+            skipping: !window.last,
+        };
     }
     batch.text.truncate(line.text);
-    Consumed { bytes: line.begin, skipping: false }
+    Consumed {
+        bytes: line.begin,
+        skipping: false,
+    }
 }
 
 fn finish(batch: &mut Batch, line: &Pending, window: Window) {
     let end = batch.text.len() - usize::from(batch.text.ends_with(b"\n"));
-    batch.push(line.text..end.max(line.text), window.seed, window.offset + line.begin as u64);
+    batch.push(
+        line.text..end.max(line.text),
+        window.seed,
+        window.offset + line.begin as u64,
+    );
 }
 
 #[cfg(test)]
@@ -99,37 +120,64 @@ mod tests {
 
     fn read(raw: &str, skipping: bool, full: bool, last: bool) -> (Vec<String>, Consumed) {
         let mut batch = Batch::default();
-        let window = Window { offset: 0, skipping, full, last, seed: Seed::new(b"", b"") };
+        let window = Window {
+            offset: 0,
+            skipping,
+            full,
+            last,
+            seed: Seed::new(b"", b""),
+        };
         let consumed = unwrap(&mut batch, raw.as_bytes(), window);
-        let lines = batch.lines(Timestamp::EPOCH).map(|line| String::from_utf8_lossy(line.text).into_owned());
+        let lines = batch
+            .lines(Timestamp::EPOCH)
+            .map(|line| String::from_utf8_lossy(line.text).into_owned());
         (lines.collect(), consumed)
     }
 
     fn record(log: &str, stream: &str) -> String {
-        format!("{}\n", serde_json::json!({"log": log, "stream": stream, "time": "2026-03-01T10:00:00.123456789Z"}))
+        format!(
+            "{}\n",
+            serde_json::json!({"log": log, "stream": stream, "time": "2026-03-01T10:00:00.123456789Z"})
+        )
     }
 
     #[test]
     fn unwraps_and_joins() {
-        let raw = record("a \"b\" ü\n", "stdout") + &record("half ", "stderr") + &record("whole\n", "stderr") + &record("\n", "stdout");
+        let raw = record("a \"b\" ü\n", "stdout")
+            + &record("half ", "stderr")
+            + &record("whole\n", "stderr")
+            + &record("\n", "stdout");
         let (lines, consumed) = read(&raw, false, false, false);
         assert_eq!(lines, ["a \"b\" ü", "half whole"]);
-        assert_eq!(consumed, Consumed { bytes: raw.len(), skipping: false });
+        assert_eq!(
+            consumed,
+            Consumed {
+                bytes: raw.len(),
+                skipping: false
+            }
+        );
     }
 
     #[test]
     fn waits_at_the_first_piece() {
         let first = record("one\n", "stdout");
-        let raw = first.clone() + &record("two, ", "stdout") + &record("still two, ", "stdout") + "{\"log\":\"and";
+        let raw = first.clone()
+            + &record("two, ", "stdout")
+            + &record("still two, ", "stdout")
+            + "{\"log\":\"and";
         let (lines, consumed) = read(&raw, false, false, false);
-        assert_eq!((lines.as_slice(), consumed.bytes), (&["one".to_owned()][..], first.len()));
+        assert_eq!(
+            (lines.as_slice(), consumed.bytes),
+            (&["one".to_owned()][..], first.len())
+        );
         let whole = record("two, ", "stdout") + &record("still two, ", "stdout");
         assert_eq!(read(&whole, false, false, true).0, ["two, still two, "]);
     }
 
     #[test]
     fn the_other_stream_ends_a_line() {
-        let raw = record("out ", "stdout") + &record("err\n", "stderr") + &record("more\n", "stdout");
+        let raw =
+            record("out ", "stdout") + &record("err\n", "stderr") + &record("more\n", "stdout");
         assert_eq!(read(&raw, false, false, false).0, ["out ", "err", "more"]);
     }
 
@@ -139,19 +187,55 @@ mod tests {
         let raw = piece.repeat(5) + &record("end\n", "stdout") + &record("next\n", "stdout");
         let (lines, consumed) = read(&raw, false, false, false);
         assert_eq!(lines, ["x".repeat(LINE_BYTES_MAX), "next".to_owned()]);
-        assert_eq!(consumed, Consumed { bytes: raw.len(), skipping: false });
+        assert_eq!(
+            consumed,
+            Consumed {
+                bytes: raw.len(),
+                skipping: false
+            }
+        );
         // Escapes make the pieces of one line longer than a window.
         let raw = record(&"\u{1}".repeat(16 * 1024), "stdout");
         let (lines, consumed) = read(&raw, false, true, false);
-        assert_eq!((lines.len(), consumed), (1, Consumed { bytes: raw.len(), skipping: true }));
-        assert_eq!(read(&(piece + &record("end\n", "stdout") + &record("a\n", "stdout")), true, false, false).0, ["a"]);
+        assert_eq!(
+            (lines.len(), consumed),
+            (
+                1,
+                Consumed {
+                    bytes: raw.len(),
+                    skipping: true
+                }
+            )
+        );
+        assert_eq!(
+            read(
+                &(piece + &record("end\n", "stdout") + &record("a\n", "stdout")),
+                true,
+                false,
+                false
+            )
+            .0,
+            ["a"]
+        );
     }
 
     #[test]
     fn what_is_no_record_is_seen_as_it_is() {
         let raw = "torn\n".to_owned() + &record("a\n", "stdout") + "{\"no\":\"log\"}\n";
-        assert_eq!(read(&raw, false, false, false).0, ["torn", "a", "{\"no\":\"log\"}"]);
+        assert_eq!(
+            read(&raw, false, false, false).0,
+            ["torn", "a", "{\"no\":\"log\"}"]
+        );
         let (lines, consumed) = read(&"x".repeat(1000), false, true, false);
-        assert_eq!((lines.len(), consumed), (0, Consumed { bytes: 1000, skipping: true }));
+        assert_eq!(
+            (lines.len(), consumed),
+            (
+                0,
+                Consumed {
+                    bytes: 1000,
+                    skipping: true
+                }
+            )
+        );
     }
 }

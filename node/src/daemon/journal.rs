@@ -54,24 +54,52 @@ impl JournalSpec {
         if let Some(file) = &self.file {
             name = format!("{name}:{}", file.display());
         }
-        if self.units.is_empty() { name } else { format!("{name}:{}", self.units.join(",")) }
+        if self.units.is_empty() {
+            name
+        } else {
+            format!("{name}:{}", self.units.join(","))
+        }
     }
 
     fn command(&self) -> Command {
         let mut command = Command::new(self.program.as_deref().unwrap_or("journalctl".as_ref()));
         // `--all`: without it a long or unprintable field is null.
         command.args(["--output=json", "--all", "--no-pager", FIELDS]);
-        command.args(self.file.iter().map(|file| format!("--file={}", file.display())));
+        command.args(
+            self.file
+                .iter()
+                .map(|file| format!("--file={}", file.display())),
+        );
         command.args(self.units.iter().map(|unit| format!("--unit={unit}")));
         // The hints on the error output are looked for in English.
-        command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command
+            .env("LC_ALL", "C")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
         command
     }
 }
 
 /// Follows the journal until nobody wants its lines.
-pub(super) async fn follow(spec: JournalSpec, source: Arc<Source>, cursor: Option<String>, start: Start, outbox: Sender<Batch>) {
-    let mut journal = Journal { name: spec.name(), spec, source, cursor, outbox, state: State::Starting, failures: 0, cut_was_said: false };
+pub(super) async fn follow(
+    spec: JournalSpec,
+    source: Arc<Source>,
+    cursor: Option<String>,
+    start: Start,
+    outbox: Sender<Batch>,
+) {
+    let mut journal = Journal {
+        name: spec.name(),
+        spec,
+        source,
+        cursor,
+        outbox,
+        state: State::Starting,
+        failures: 0,
+        cut_was_said: false,
+    };
     // The error says that the daemon is about to stop.
     let _ = journal.run(start).await;
 }
@@ -119,7 +147,8 @@ impl Journal {
             let why = match self.start_child(from_beginning) {
                 Ok(child) => self.read(child).await?,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    let message = "there is no journalctl on this machine, so the journal is not read";
+                    let message =
+                        "there is no journalctl on this machine, so the journal is not read";
                     return self.say(NoticeKind::Missing, message).await;
                 }
                 Err(error) => format!("journalctl does not start: {error}"),
@@ -130,8 +159,18 @@ impl Journal {
             self.failures += 1;
             if self.state != State::Down {
                 self.state = State::Down;
-                let why = if why.is_empty() { "journalctl has ended".to_owned() } else { why };
-                self.say(NoticeKind::Failed, &format!("{why}; it is started again, and what is written meanwhile is read then")).await?;
+                let why = if why.is_empty() {
+                    "journalctl has ended".to_owned()
+                } else {
+                    why
+                };
+                self.say(
+                    NoticeKind::Failed,
+                    &format!(
+                        "{why}; it is started again, and what is written meanwhile is read then"
+                    ),
+                )
+                .await?;
             }
             if self.failures >= CURSOR_TRIES && self.cursor.take().is_some() {
                 self.gap("journalctl does not go on behind the last entry that was read; reading begins anew at the journal's end").await?;
@@ -147,7 +186,9 @@ impl Journal {
         let mut command = self.spec.command();
         command.arg("--follow");
         match &self.cursor {
-            Some(cursor) => command.arg("--no-tail").arg(format!("--after-cursor={cursor}")),
+            Some(cursor) => command
+                .arg("--no-tail")
+                .arg(format!("--after-cursor={cursor}")),
             None if from_beginning => command.arg("--no-tail"),
             None => command.arg("--lines=0"),
         };
@@ -156,7 +197,9 @@ impl Journal {
 
     /// Reads what the child writes until it ends. Returns what it said on its error output.
     async fn read(&mut self, mut child: Child) -> Result<String, Closed> {
-        let (Some(output), Some(errors)) = (child.stdout.take(), child.stderr.take()) else { return Ok(String::new()) };
+        let (Some(output), Some(errors)) = (child.stdout.take(), child.stderr.take()) else {
+            return Ok(String::new());
+        };
         let (say, mut hints) = mpsc::channel(1);
         let listening = tokio::spawn(listen(errors, say));
         let mut output = BufReader::with_capacity(BATCH_BYTES_MAX, output);
@@ -202,22 +245,37 @@ impl Journal {
     }
 
     fn batch(&self) -> Batch {
-        Batch { source: Arc::clone(&self.source), ..Batch::default() }
+        Batch {
+            source: Arc::clone(&self.source),
+            ..Batch::default()
+        }
     }
 
     /// The batch, with the position behind its last entry and what there is to say.
     fn sealed(&mut self, mut batch: Batch) -> Batch {
         self.failures = 0;
         if self.state != State::Running {
-            let again = if self.state == State::Down { "is followed again" } else { "is followed" };
-            batch.notices.push(Notice::new(NoticeKind::Following, &self.name, again));
+            let again = if self.state == State::Down {
+                "is followed again"
+            } else {
+                "is followed"
+            };
+            batch
+                .notices
+                .push(Notice::new(NoticeKind::Following, &self.name, again));
             self.state = State::Running;
         }
         if batch.cut_lines > 0 && !std::mem::replace(&mut self.cut_was_said, true) {
             let message = "has messages of more than 64 KiB; the rest of them is skipped, and they are counted";
-            batch.notices.push(Notice::new(NoticeKind::Cut, &self.name, message));
+            batch
+                .notices
+                .push(Notice::new(NoticeKind::Cut, &self.name, message));
         }
-        batch.updates.extend(self.cursor.iter().map(|cursor| Update::Journal(self.name.clone(), cursor.clone())));
+        batch.updates.extend(
+            self.cursor
+                .iter()
+                .map(|cursor| Update::Journal(self.name.clone(), cursor.clone())),
+        );
         batch
     }
 
@@ -242,7 +300,9 @@ impl Journal {
 
     /// Whether the entry that was read last is still there. Where it is not, others went with it.
     async fn check_cursor(&mut self, cursor: &str) -> Result<(), Closed> {
-        let (found, has_run) = self.one_entry(&["--lines=1", &format!("--cursor={cursor}")]).await;
+        let (found, has_run) = self
+            .one_entry(&["--lines=1", &format!("--cursor={cursor}")])
+            .await;
         if has_run && found.is_some_and(|found| found != cursor) {
             return self.gap("the entry that was read last is no longer in the journal; those that went with it are lost").await;
         }
@@ -253,24 +313,48 @@ impl Journal {
     async fn one_entry(&self, arguments: &[&str]) -> (Option<String>, bool) {
         let mut command = self.spec.command();
         command.args(arguments);
-        let Ok(output) = command.output().await else { return (None, false) };
-        let first = output.stdout.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        (serde_json::from_slice::<Entry>(first).ok().map(|entry| entry.cursor), output.status.success())
+        let Ok(output) = command.output().await else {
+            return (None, false);
+        };
+        let first = output
+            .stdout
+            .split(|byte| *byte == b'\n')
+            .next()
+            .unwrap_or_default();
+        (
+            serde_json::from_slice::<Entry>(first)
+                .ok()
+                .map(|entry| entry.cursor),
+            output.status.success(),
+        )
     }
 
     async fn put_cursor(&mut self, cursor: String) -> Result<(), Closed> {
         self.cursor = Some(cursor.clone());
         let updates = vec![Update::Journal(self.name.clone(), cursor)];
-        self.put(Batch { updates, ..self.batch() }).await
+        self.put(Batch {
+            updates,
+            ..self.batch()
+        })
+        .await
     }
 
     async fn gap(&self, message: &str) -> Result<(), Closed> {
         let notices = vec![Notice::new(NoticeKind::Gap, &self.name, message)];
-        self.put(Batch { notices, gaps: 1, ..self.batch() }).await
+        self.put(Batch {
+            notices,
+            gaps: 1,
+            ..self.batch()
+        })
+        .await
     }
 
     async fn say(&self, kind: NoticeKind, message: &str) -> Result<(), Closed> {
-        self.put(Batch { notices: vec![Notice::new(kind, &self.name, message)], ..self.batch() }).await
+        self.put(Batch {
+            notices: vec![Notice::new(kind, &self.name, message)],
+            ..self.batch()
+        })
+        .await
     }
 
     async fn put(&self, batch: Batch) -> Result<(), Closed> {
@@ -289,7 +373,8 @@ impl Partial {
     fn add(&mut self, bytes: &[u8]) {
         let room = ENTRY_BYTES_MAX - self.bytes.len();
         self.is_cut |= bytes.len() > room;
-        self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.bytes
+            .extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
     fn clear(&mut self) {
@@ -311,15 +396,23 @@ async fn listen(errors: impl AsyncRead + Unpin, say: Sender<String>) -> String {
     let mut errors = BufReader::new(errors).take(64 * 1024);
     let mut last = String::new();
     let mut line = Vec::new();
-    while errors.read_until(b'\n', &mut line).await.is_ok_and(|bytes| bytes > 0) {
+    while errors
+        .read_until(b'\n', &mut line)
+        .await
+        .is_ok_and(|bytes| bytes > 0)
+    {
         let text = String::from_utf8_lossy(&line).trim().to_owned();
         if text.contains("not seeing messages") {
             let message = "only shows messages of this user: add the user that lymph runs as to the group systemd-journal";
             let _ = say.try_send(message.to_owned());
         } else if text.contains("insufficient permissions") {
-            last = "may not be read: add the user that lymph runs as to the group systemd-journal".to_owned();
+            last = "may not be read: add the user that lymph runs as to the group systemd-journal"
+                .to_owned();
         } else if !text.is_empty() && last.is_empty() {
-            last = format!("journalctl has ended: {}", text.chars().take(300).collect::<String>());
+            last = format!(
+                "journalctl has ended: {}",
+                text.chars().take(300).collect::<String>()
+            );
         }
         line.clear();
     }
@@ -356,9 +449,16 @@ impl Entry {
         write_word(&first_text(&self.host), "localhost", line);
         line.push(b' ');
         let identifier = first_text(&self.identifier);
-        let identifier = if identifier.is_empty() { first_text(&self.command) } else { identifier };
+        let identifier = if identifier.is_empty() {
+            first_text(&self.command)
+        } else {
+            identifier
+        };
         write_word(&identifier, "unknown", line);
-        let pid = [&self.syslog_pid, &self.pid].map(first_text).into_iter().find(|pid| !pid.is_empty());
+        let pid = [&self.syslog_pid, &self.pid]
+            .map(first_text)
+            .into_iter()
+            .find(|pid| !pid.is_empty());
         if let Some(pid) = pid {
             line.push(b'[');
             write_word(&pid, "0", line);
@@ -384,12 +484,18 @@ fn first_text(value: &Value) -> String {
 /// A message is a text, or the list of its bytes where it is none, or a list of both where there are several.
 fn write_message(value: &Value, line: &mut Vec<u8>) {
     match value {
-        Value::String(text) => text.bytes().take(LINE_BYTES_MAX).for_each(|byte| write_byte(byte, line)),
+        Value::String(text) => text
+            .bytes()
+            .take(LINE_BYTES_MAX)
+            .for_each(|byte| write_byte(byte, line)),
         Value::Array(values) if values.iter().all(Value::is_u64) => {
             let bytes = values.iter().take(LINE_BYTES_MAX).filter_map(Value::as_u64);
             bytes.for_each(|byte| write_byte(byte as u8, line));
         }
-        Value::Array(values) => values.iter().take(1).for_each(|value| write_message(value, line)),
+        Value::Array(values) => values
+            .iter()
+            .take(1)
+            .for_each(|value| write_message(value, line)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => {}
     }
 }
@@ -420,7 +526,9 @@ fn write_time(micros: u64, line: &mut Vec<u8>) {
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = civil(days);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    let text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}+00:00");
+    let text = format!(
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}+00:00"
+    );
     line.extend_from_slice(text.as_bytes());
 }
 
@@ -428,11 +536,16 @@ fn write_time(micros: u64, line: &mut Vec<u8>) {
 fn civil(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let march_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    let month = if march_month < 10 {
+        march_month + 3
+    } else {
+        march_month - 9
+    };
     (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 

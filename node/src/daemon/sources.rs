@@ -84,7 +84,12 @@ impl SourceSpec {
     #[must_use]
     pub fn new(what: What, log_type: &str) -> Self {
         let labels = BTreeMap::from([("type".to_owned(), log_type.to_owned())]);
-        SourceSpec { what, labels, trusted_proxies: Vec::new(), start: Start::End }
+        SourceSpec {
+            what,
+            labels,
+            trusted_proxies: Vec::new(),
+            start: Start::End,
+        }
     }
 
     fn source(&self, name: String, module: &str) -> Source {
@@ -141,23 +146,43 @@ impl Sources {
         let (outbox, inbox) = mpsc::channel(CHANNEL_BATCHES);
         let (used, again) = sync_channel(CHANNEL_BATCHES + 1);
         let positions = restored.unwrap_or_default();
-        let mut sources = Sources { inbox, used, positions, counters: BTreeMap::new(), tasks: Vec::new() };
+        let mut sources = Sources {
+            inbox,
+            used,
+            positions,
+            counters: BTreeMap::new(),
+            tasks: Vec::new(),
+        };
         let mut first = Batch::default();
         let mut files = Vec::new();
         for spec in specs {
             match &spec.what {
-                What::Files(pattern) => files.push(file_spec(&spec, pattern, Framing::Plain, "file")),
-                What::Docker(pattern) => files.push(file_spec(&spec, pattern, Framing::Docker, "docker")),
+                What::Files(pattern) => {
+                    files.push(file_spec(&spec, pattern, Framing::Plain, "file"))
+                }
+                What::Docker(pattern) => {
+                    files.push(file_spec(&spec, pattern, Framing::Docker, "docker"))
+                }
                 What::Journal(journal) => {
                     let cursor = sources.positions.journals.get(&journal.name()).cloned();
                     let source = Arc::new(spec.source(journal.name(), "journalctl"));
-                    let following = journal::follow(journal.clone(), source, cursor, spec.start, outbox.clone());
+                    let following = journal::follow(
+                        journal.clone(),
+                        source,
+                        cursor,
+                        spec.start,
+                        outbox.clone(),
+                    );
                     sources.tasks.push(tokio::spawn(following));
                 }
                 What::Stdin => {
                     let source = Arc::new(spec.source("stdin".to_owned(), "stdin"));
                     if let Err(error) = stdin::start(source, outbox.clone()) {
-                        first.notices.push(Notice::new(NoticeKind::Failed, "stdin", format!("cannot be read: {error}")));
+                        first.notices.push(Notice::new(
+                            NoticeKind::Failed,
+                            "stdin",
+                            format!("cannot be read: {error}"),
+                        ));
                     }
                 }
             }
@@ -184,7 +209,11 @@ impl Sources {
         if !batch.is_empty() || batch.gaps > 0 {
             match self.counters.get_mut(&batch.source.name) {
                 Some(counters) => counters.add(&batch),
-                None => self.counters.entry(batch.source.name.clone()).or_default().add(&batch),
+                None => self
+                    .counters
+                    .entry(batch.source.name.clone())
+                    .or_default()
+                    .add(&batch),
             }
         }
         for update in batch.updates.drain(..) {
@@ -210,7 +239,9 @@ impl Sources {
     }
 
     fn add_to_gone(&mut self, path: &str) {
-        let Some(counters) = self.counters.remove(path) else { return };
+        let Some(counters) = self.counters.remove(path) else {
+            return;
+        };
         let gone = self.counters.entry(String::new()).or_default();
         gone.lines += counters.lines;
         gone.bytes += counters.bytes;
@@ -219,13 +250,20 @@ impl Sources {
     }
 
     fn follow_files(&mut self, files: Vec<FileSpec>, outlet: Outbox, first: &mut Batch) {
-        let restored = Positions { journals: BTreeMap::new(), ..self.positions.clone() };
+        let restored = Positions {
+            journals: BTreeMap::new(),
+            ..self.positions.clone()
+        };
         let mut tail = Tail::new(files, restored);
         tail.look(first);
         let reader = match Reader::start(tail, outlet) {
             Ok(reader) => reader,
             Err(error) => {
-                first.notices.push(Notice::new(NoticeKind::Failed, "files", format!("no thread for reading: {error}")));
+                first.notices.push(Notice::new(
+                    NoticeKind::Failed,
+                    "files",
+                    format!("no thread for reading: {error}"),
+                ));
                 return;
             }
         };
@@ -247,7 +285,12 @@ impl Drop for Sources {
 }
 
 fn file_spec(spec: &SourceSpec, pattern: &str, framing: Framing, module: &str) -> FileSpec {
-    FileSpec { pattern: pattern.to_owned(), framing, start: spec.start, source: spec.source(String::new(), module) }
+    FileSpec {
+        pattern: pattern.to_owned(),
+        framing,
+        start: spec.start,
+        source: spec.source(String::new(), module),
+    }
 }
 
 /// The way from the reader's thread to the loop, and back for the buffers.

@@ -16,16 +16,28 @@ use super::tail::lines::{Window, split};
 /// Reads the standard input in a thread of its own until it ends or nobody wants its lines.
 pub(super) fn start(source: Arc<Source>, outbox: Sender<Batch>) -> io::Result<()> {
     let put = move |batch| outbox.blocking_send(batch).is_ok();
-    std::thread::Builder::new().name("lymph-stdin".into()).spawn(move || read(io::stdin().lock(), &source, put)).map(drop)
+    std::thread::Builder::new()
+        .name("lymph-stdin".into())
+        .spawn(move || read(io::stdin().lock(), &source, put))
+        .map(drop)
 }
 
 fn read(mut input: impl Read, source: &Arc<Source>, mut put: impl FnMut(Batch) -> bool) {
     let seed = Seed::new(source.name.as_bytes(), b"");
-    let mut window = Window { offset: 0, skipping: false, full: false, last: false, seed };
+    let mut window = Window {
+        offset: 0,
+        skipping: false,
+        full: false,
+        last: false,
+        seed,
+    };
     let mut begun: Vec<u8> = Vec::new();
     let mut cut_was_said = false;
     while !window.last {
-        let mut batch = Batch { source: Arc::clone(source), ..Batch::default() };
+        let mut batch = Batch {
+            source: Arc::clone(source),
+            ..Batch::default()
+        };
         batch.text.append(&mut begun);
         let begun_bytes = batch.text.len();
         batch.text.resize(BATCH_BYTES_MAX, 0);
@@ -37,7 +49,9 @@ fn read(mut input: impl Read, source: &Arc<Source>, mut put: impl FnMut(Batch) -
             Err(error) if error.kind() == io::ErrorKind::Interrupted => begun_bytes,
             Err(error) => {
                 let message = format!("cannot be read any further: {error}");
-                batch.notices.push(Notice::new(NoticeKind::Failed, &source.name, message));
+                batch
+                    .notices
+                    .push(Notice::new(NoticeKind::Failed, &source.name, message));
                 window.last = true;
                 begun_bytes
             }
@@ -53,7 +67,13 @@ fn read(mut input: impl Read, source: &Arc<Source>, mut put: impl FnMut(Batch) -
                 break;
             }
             let rest = batch.text[from..filled].to_vec();
-            let full = std::mem::replace(&mut batch, Batch { source: Arc::clone(source), ..Batch::default() });
+            let full = std::mem::replace(
+                &mut batch,
+                Batch {
+                    source: Arc::clone(source),
+                    ..Batch::default()
+                },
+            );
             if !put(full) {
                 return;
             }
@@ -62,11 +82,18 @@ fn read(mut input: impl Read, source: &Arc<Source>, mut put: impl FnMut(Batch) -
         }
         begun.extend_from_slice(&batch.text[from..filled]);
         if batch.cut_lines > 0 && !std::mem::replace(&mut cut_was_said, true) {
-            let message = "has lines of more than 64 KiB; the rest of them is skipped, and they are counted";
-            batch.notices.push(Notice::new(NoticeKind::Cut, &source.name, message));
+            let message =
+                "has lines of more than 64 KiB; the rest of them is skipped, and they are counted";
+            batch
+                .notices
+                .push(Notice::new(NoticeKind::Cut, &source.name, message));
         }
         if window.last {
-            batch.notices.push(Notice::new(NoticeKind::Ended, &source.name, "has come to its end"));
+            batch.notices.push(Notice::new(
+                NoticeKind::Ended,
+                &source.name,
+                "has come to its end",
+            ));
         }
         if !batch.says_nothing() && !put(batch) {
             return;
@@ -97,11 +124,19 @@ mod tests {
 
     fn lines(input: &[u8], step: usize) -> (Vec<(Vec<u8>, u64)>, u64) {
         let (mut lines, mut cut) = (Vec::new(), 0);
-        read(Dripping(input, step), &Arc::new(Source::file("stdin", "syslog")), |batch| {
-            lines.extend(batch.lines(Timestamp::EPOCH).map(|line| (line.text.to_vec(), line.id)));
-            cut += batch.cut_lines;
-            true
-        });
+        read(
+            Dripping(input, step),
+            &Arc::new(Source::file("stdin", "syslog")),
+            |batch| {
+                lines.extend(
+                    batch
+                        .lines(Timestamp::EPOCH)
+                        .map(|line| (line.text.to_vec(), line.id)),
+                );
+                cut += batch.cut_lines;
+                true
+            },
+        );
         (lines, cut)
     }
 
@@ -114,7 +149,14 @@ mod tests {
         input.extend_from_slice(b"no end");
         let whole = lines(&input, usize::MAX).0;
         assert_eq!(whole.len(), 5001);
-        assert_eq!(whole.iter().map(|(_, id)| id).collect::<BTreeSet<_>>().len(), 5001);
+        assert_eq!(
+            whole
+                .iter()
+                .map(|(_, id)| id)
+                .collect::<BTreeSet<_>>()
+                .len(),
+            5001
+        );
         for step in [7, 1000, 8191] {
             assert_eq!(lines(&input, step).0, whole);
         }
@@ -125,6 +167,9 @@ mod tests {
         let input = [vec![b'x'; 3_000_000], b"\nshort\n".to_vec()].concat();
         let (lines, cut) = lines(&input, 10_000);
         assert_eq!((lines.len(), cut), (2, 1));
-        assert_eq!((lines[0].0.len(), lines[1].0.as_slice()), (LINE_BYTES_MAX, &b"short"[..]));
+        assert_eq!(
+            (lines[0].0.len(), lines[1].0.as_slice()),
+            (LINE_BYTES_MAX, &b"short"[..])
+        );
     }
 }

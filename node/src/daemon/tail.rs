@@ -29,8 +29,8 @@ use std::time::Duration;
 
 use lymph_scenarios::line::Source;
 
-pub use self::file::{Framing, Start};
 pub(in crate::daemon) use self::file::open;
+pub use self::file::{Framing, Start};
 
 use self::checkpoint::{FileId, FilePosition};
 use self::path::FollowedPath;
@@ -105,17 +105,25 @@ impl Tail {
         self.find_paths(out);
         let mut order: Vec<usize> = (0..self.paths.len()).collect();
         // A file is read under its own name rather than under that of a link.
-        order.sort_by_key(|index| fs::symlink_metadata(&self.paths[*index].path).is_ok_and(|meta| meta.is_symlink()));
+        order.sort_by_key(|index| {
+            fs::symlink_metadata(&self.paths[*index].path).is_ok_and(|meta| meta.is_symlink())
+        });
         let mut open: BTreeMap<FileId, usize> = BTreeMap::new();
         for (index, path) in self.paths.iter().enumerate() {
             open.extend(path.open_ids().map(|id| (id, index)));
         }
-        let done: Vec<(usize, FilePosition)> =
-            self.paths.iter().enumerate().flat_map(|(index, path)| path.done().map(move |position| (index, *position))).collect();
+        let done: Vec<(usize, FilePosition)> = self
+            .paths
+            .iter()
+            .enumerate()
+            .flat_map(|(index, path)| path.done().map(move |position| (index, *position)))
+            .collect();
         for index in order {
             let taken = |id: FileId, path: &Path| {
                 open.get(&id).is_some_and(|owner| *owner != index)
-                    || done.iter().any(|(owner, position)| *owner != index && position.id == id && fits(position, path))
+                    || done.iter().any(|(owner, position)| {
+                        *owner != index && position.id == id && fits(position, path)
+                    })
             };
             self.paths[index].reconcile(taken, out);
             open.extend(self.paths[index].open_ids().map(|id| (id, index)));
@@ -138,7 +146,10 @@ impl Tail {
             let path = &mut self.paths[turn];
             if path.read(batch, &mut self.raw) {
                 batch.source = Arc::clone(&path.source);
-                batch.updates.extend(path.take_moved().map(|position| Update::File(path.name.clone(), position)));
+                batch.updates.extend(
+                    path.take_moved()
+                        .map(|position| Update::File(path.name.clone(), position)),
+                );
                 return true;
             }
         }
@@ -153,7 +164,10 @@ impl Tail {
 
     fn add_updates(&mut self, out: &mut Batch) {
         for path in &mut self.paths {
-            out.updates.extend(path.take_moved().map(|position| Update::File(path.name.clone(), position)));
+            out.updates.extend(
+                path.take_moved()
+                    .map(|position| Update::File(path.name.clone(), position)),
+            );
         }
     }
 
@@ -168,7 +182,13 @@ impl Tail {
             let found = pattern.matches(|path| followed.contains(path));
             state.say(spec, &found, out);
             self.directories.extend(found.directories);
-            new.extend(found.paths.into_iter().filter(|path| !followed.contains(path)).map(|path| (path, index)));
+            new.extend(
+                found
+                    .paths
+                    .into_iter()
+                    .filter(|path| !followed.contains(path))
+                    .map(|path| (path, index)),
+            );
         }
         let mut seen = BTreeSet::new();
         new.retain(|(path, _)| seen.insert(path.clone()));
@@ -176,15 +196,26 @@ impl Tail {
         for (path, index) in new {
             let (spec, _, _) = &self.specs[index];
             let is_new_spec = !self.restored.patterns.contains(&spec.pattern);
-            let start = if self.is_first_look && is_new_spec { spec.start } else { Start::Beginning };
-            self.paths.push(FollowedPath::new(&path, source_of(spec, &path), spec.framing, start));
+            let start = if self.is_first_look && is_new_spec {
+                spec.start
+            } else {
+                Start::Beginning
+            };
+            self.paths.push(FollowedPath::new(
+                &path,
+                source_of(spec, &path),
+                spec.framing,
+                start,
+            ));
         }
         for (spec, _, _) in self.specs.iter().filter(|_| self.is_first_look) {
             out.updates.push(Update::Pattern(spec.pattern.clone()));
         }
         for path in &self.paths {
-            self.directories.extend(path.path.parent().map(Path::to_owned));
-            if let Ok(target) = fs::read_link(&path.path).and_then(|_| fs::canonicalize(&path.path)) {
+            self.directories
+                .extend(path.path.parent().map(Path::to_owned));
+            if let Ok(target) = fs::read_link(&path.path).and_then(|_| fs::canonicalize(&path.path))
+            {
                 self.directories.extend(target.parent().map(Path::to_owned));
             }
         }
@@ -194,8 +225,17 @@ impl Tail {
     fn resume_paths(&mut self) {
         for (name, position) in std::mem::take(&mut self.restored.files) {
             let path = PathBuf::from(&name);
-            if let Some((spec, _, _)) = self.specs.iter().find(|(_, pattern, _)| pattern.means(&path)) {
-                self.paths.push(FollowedPath::resume(&path, source_of(spec, &path), spec.framing, position));
+            if let Some((spec, _, _)) = self
+                .specs
+                .iter()
+                .find(|(_, pattern, _)| pattern.means(&path))
+            {
+                self.paths.push(FollowedPath::resume(
+                    &path,
+                    source_of(spec, &path),
+                    spec.framing,
+                    position,
+                ));
             }
         }
     }
@@ -215,7 +255,11 @@ impl Tail {
                 new.len() - room,
                 path.display()
             );
-            out.notices.push(Notice::new(NoticeKind::LeftOut, &self.specs[*index].0.pattern, message));
+            out.notices.push(Notice::new(
+                NoticeKind::LeftOut,
+                &self.specs[*index].0.pattern,
+                message,
+            ));
         }
         new.truncate(room);
     }
@@ -224,7 +268,9 @@ impl Tail {
     fn forget_paths(&mut self, out: &mut Batch) {
         let specs = &self.specs;
         self.paths.retain(|path| {
-            let is_named = specs.iter().any(|(_, pattern, _)| pattern.as_path() == Some(&path.path));
+            let is_named = specs
+                .iter()
+                .any(|(_, pattern, _)| pattern.as_path() == Some(&path.path));
             let stays = is_named || !path.is_gone();
             if !stays {
                 out.updates.push(Update::Forget(path.name.clone()));
@@ -243,14 +289,23 @@ impl SpecState {
                 } else {
                     format!("cannot be listed: {kind}")
                 };
-                out.notices.push(Notice::new(NoticeKind::Denied, directory.display().to_string(), why));
+                out.notices.push(Notice::new(
+                    NoticeKind::Denied,
+                    directory.display().to_string(),
+                    why,
+                ));
             }
         }
-        self.denied = found.denied.iter().map(|(directory, _)| directory.clone()).collect();
+        self.denied = found
+            .denied
+            .iter()
+            .map(|(directory, _)| directory.clone())
+            .collect();
         let nothing = found.paths.is_empty() && found.denied.is_empty();
         if nothing && !self.matches_nothing {
             let message = "matches no file; those that appear are followed";
-            out.notices.push(Notice::new(NoticeKind::Missing, &spec.pattern, message));
+            out.notices
+                .push(Notice::new(NoticeKind::Missing, &spec.pattern, message));
         }
         self.matches_nothing = nothing;
     }
@@ -259,15 +314,28 @@ impl SpecState {
 /// The files that a pattern matches now, and the directories that may not be listed.
 pub(in crate::daemon) fn files_that_match(pattern: &str) -> (Vec<PathBuf>, Vec<PathBuf>) {
     let found = PathPattern::new(pattern).matches(|_| false);
-    (found.paths.into_iter().collect(), found.denied.into_iter().map(|(directory, _)| directory).collect())
+    (
+        found.paths.into_iter().collect(),
+        found
+            .denied
+            .into_iter()
+            .map(|(directory, _)| directory)
+            .collect(),
+    )
 }
 
 fn fits(position: &FilePosition, path: &Path) -> bool {
-    position.head.len > 0 && file::open(path).and_then(|file| position.fits(&file)).unwrap_or(false)
+    position.head.len > 0
+        && file::open(path)
+            .and_then(|file| position.fits(&file))
+            .unwrap_or(false)
 }
 
 fn source_of(spec: &FileSpec, path: &Path) -> Arc<Source> {
-    Arc::new(Source { name: path.to_string_lossy().into_owned(), ..spec.source.clone() })
+    Arc::new(Source {
+        name: path.to_string_lossy().into_owned(),
+        ..spec.source.clone()
+    })
 }
 
 /// Where the reader's thread puts its batches, and gets buffers back.
@@ -307,7 +375,13 @@ impl Drop for Reader {
     }
 }
 
-fn follow(mut tail: Tail, mut outlet: impl Outlet, mut watch: Watch, bell: &Receiver<()>, news: &News) {
+fn follow(
+    mut tail: Tail,
+    mut outlet: impl Outlet,
+    mut watch: Watch,
+    bell: &Receiver<()>,
+    news: &News,
+) {
     let mut is_watched = false;
     let mut batch = outlet.batch();
     while !news.stop.load(Ordering::Acquire) {
@@ -319,8 +393,12 @@ fn follow(mut tail: Tail, mut outlet: impl Outlet, mut watch: Watch, bell: &Rece
         if tick || names || !is_watched {
             tail.look(&mut batch);
             if let Some(why) = watch.keep(tail.directories()) {
-                let message = format!("changes are only noticed once a second ({why}); raise fs.inotify.max_user_watches");
-                batch.notices.push(Notice::new(NoticeKind::Unwatched, "files", message));
+                let message = format!(
+                    "changes are only noticed once a second ({why}); raise fs.inotify.max_user_watches"
+                );
+                batch
+                    .notices
+                    .push(Notice::new(NoticeKind::Unwatched, "files", message));
             }
             is_watched = true;
         }

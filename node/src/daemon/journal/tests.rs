@@ -30,15 +30,39 @@ struct Followed {
 impl Followed {
     fn start(spec: JournalSpec, cursor: Option<&str>, start: Start) -> Self {
         let (outbox, inbox) = mpsc::channel(2);
-        let source = Arc::new(Source { name: spec.name(), ..Source::default() });
-        let task = tokio::spawn(follow(spec, source, cursor.map(str::to_owned), start, outbox));
-        Followed { inbox, task, lines: Vec::new(), notices: Vec::new(), cursor: None, cut: 0, gaps: 0 }
+        let source = Arc::new(Source {
+            name: spec.name(),
+            ..Source::default()
+        });
+        let task = tokio::spawn(follow(
+            spec,
+            source,
+            cursor.map(str::to_owned),
+            start,
+            outbox,
+        ));
+        Followed {
+            inbox,
+            task,
+            lines: Vec::new(),
+            notices: Vec::new(),
+            cursor: None,
+            cut: 0,
+            gaps: 0,
+        }
     }
 
     async fn until(&mut self, enough: impl Fn(&Self) -> bool) {
         while !enough(self) {
-            let batch = timeout(PATIENCE, self.inbox.recv()).await.expect("something comes").expect("not closed");
-            self.lines.extend(batch.lines(Timestamp::EPOCH).map(|line| (String::from_utf8_lossy(line.text).into_owned(), line.id)));
+            let batch = timeout(PATIENCE, self.inbox.recv())
+                .await
+                .expect("something comes")
+                .expect("not closed");
+            self.lines.extend(
+                batch
+                    .lines(Timestamp::EPOCH)
+                    .map(|line| (String::from_utf8_lossy(line.text).into_owned(), line.id)),
+            );
             self.cut += batch.cut_lines;
             self.gaps += batch.gaps;
             self.notices.extend(batch.notices);
@@ -63,14 +87,19 @@ impl Drop for Followed {
 
 fn sample(directory: &Path) -> PathBuf {
     let mut journal = Vec::new();
-    flate2::read::GzDecoder::new(&include_bytes!("sample.journal.gz")[..]).read_to_end(&mut journal).unwrap();
+    flate2::read::GzDecoder::new(&include_bytes!("sample.journal.gz")[..])
+        .read_to_end(&mut journal)
+        .unwrap();
     let path = directory.join("sample.journal");
     fs::write(&path, journal).unwrap();
     path
 }
 
 fn has_journalctl() -> bool {
-    std::process::Command::new("journalctl").arg("--version").output().is_ok_and(|output| output.status.success())
+    std::process::Command::new("journalctl")
+        .arg("--version")
+        .output()
+        .is_ok_and(|output| output.status.success())
 }
 
 #[tokio::test]
@@ -79,7 +108,10 @@ async fn entries_of_a_real_journal_become_syslog_lines() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    let spec = JournalSpec { file: Some(sample(directory.path())), ..JournalSpec::default() };
+    let spec = JournalSpec {
+        file: Some(sample(directory.path())),
+        ..JournalSpec::default()
+    };
     let mut all = Followed::start(spec.clone(), None, Start::Beginning);
     all.until(|all| all.lines.len() == 7).await;
     let texts: Vec<_> = all.lines.iter().map(|(text, _)| text.as_str()).collect();
@@ -94,11 +126,21 @@ async fn entries_of_a_real_journal_become_syslog_lines() {
     );
     assert!(texts[4].ends_with(&"x".repeat(5000)));
     assert_eq!((texts[5].len(), all.cut), (LINE_BYTES_MAX, 1));
-    assert_eq!(texts[6], "2026-03-01T10:00:06.123456+00:00 localhost a_b_1___c: no program");
+    assert_eq!(
+        texts[6],
+        "2026-03-01T10:00:06.123456+00:00 localhost a_b_1___c: no program"
+    );
     assert_eq!(all.kinds(), [NoticeKind::Following, NoticeKind::Cut]);
 
     // From the second entry on, the same lines with the same ids.
-    let mut one = Followed::start(JournalSpec { units: vec!["cron.service".into()], ..spec.clone() }, None, Start::Beginning);
+    let mut one = Followed::start(
+        JournalSpec {
+            units: vec!["cron.service".into()],
+            ..spec.clone()
+        },
+        None,
+        Start::Beginning,
+    );
     one.until(|one| one.lines.len() == 1).await;
     assert_eq!(one.lines[0], all.lines[1]);
     let mut rest = Followed::start(spec.clone(), one.cursor.as_deref(), Start::End);
@@ -109,10 +151,18 @@ async fn entries_of_a_real_journal_become_syslog_lines() {
     // At the end there is nothing to read, but a place to go on from.
     let mut end = Followed::start(spec.clone(), None, Start::End);
     end.until(|end| end.cursor.is_some()).await;
-    assert_eq!((end.cursor.as_ref(), end.lines.len()), (all.cursor.as_ref(), 0));
+    assert_eq!(
+        (end.cursor.as_ref(), end.lines.len()),
+        (all.cursor.as_ref(), 0)
+    );
 
     // A cursor of another journal: what it stood for is gone.
-    let foreign = all.cursor.as_ref().unwrap().replace("s=", "s=f").replace("i=7", "i=3");
+    let foreign = all
+        .cursor
+        .as_ref()
+        .unwrap()
+        .replace("s=", "s=f")
+        .replace("i=7", "i=3");
     let mut lost = Followed::start(spec, Some(&foreign), Start::End);
     lost.until(|lost| lost.gaps > 0).await;
 }
@@ -120,14 +170,22 @@ async fn entries_of_a_real_journal_become_syslog_lines() {
 /// A journalctl that keeps its arguments and does what its script says.
 fn false_journalctl(directory: &Path, script: &str) -> JournalSpec {
     let program = directory.join("journalctl");
-    let whole = format!("#!/bin/sh\ncd {}\necho \"$@\" >> arguments\n{script}\n", directory.display());
+    let whole = format!(
+        "#!/bin/sh\ncd {}\necho \"$@\" >> arguments\n{script}\n",
+        directory.display()
+    );
     fs::write(&program, whole).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    JournalSpec { program: Some(program), ..JournalSpec::default() }
+    JournalSpec {
+        program: Some(program),
+        ..JournalSpec::default()
+    }
 }
 
 fn entry(number: u32) -> String {
-    format!(r#"{{"MESSAGE":"message {number}","__CURSOR":"c{number}","__REALTIME_TIMESTAMP":"1772359200000000","SYSLOG_IDENTIFIER":"sshd","_PID":"1","_HOSTNAME":"h"}}"#)
+    format!(
+        r#"{{"MESSAGE":"message {number}","__CURSOR":"c{number}","__REALTIME_TIMESTAMP":"1772359200000000","SYSLOG_IDENTIFIER":"sshd","_PID":"1","_HOSTNAME":"h"}}"#
+    )
 }
 
 #[tokio::test]
@@ -137,11 +195,30 @@ async fn a_child_that_dies_is_started_again_behind_the_last_entry() {
     let script = format!(
         "case \"$*\" in *--after-cursor=c1*) echo '{two}'; exec sleep 60;; *--after-cursor=c0*) echo '{one}'; echo oops >&2; exit 3;; *--cursor=c0*) echo '{{\"__CURSOR\":\"c0\"}}';; esac"
     );
-    let mut followed = Followed::start(false_journalctl(directory.path(), &script), Some("c0"), Start::End);
+    let mut followed = Followed::start(
+        false_journalctl(directory.path(), &script),
+        Some("c0"),
+        Start::End,
+    );
     followed.until(|followed| followed.lines.len() == 2).await;
-    assert!(followed.lines[1].0.ends_with("sshd[1]: message 2"), "{:?}", followed.lines);
-    assert_eq!(followed.kinds(), [NoticeKind::Following, NoticeKind::Failed, NoticeKind::Following]);
-    assert!(followed.notices[1].message.contains("oops"), "{}", followed.notices[1].message);
+    assert!(
+        followed.lines[1].0.ends_with("sshd[1]: message 2"),
+        "{:?}",
+        followed.lines
+    );
+    assert_eq!(
+        followed.kinds(),
+        [
+            NoticeKind::Following,
+            NoticeKind::Failed,
+            NoticeKind::Following
+        ]
+    );
+    assert!(
+        followed.notices[1].message.contains("oops"),
+        "{}",
+        followed.notices[1].message
+    );
     assert_eq!((followed.cursor.as_deref(), followed.gaps), (Some("c2"), 0));
 }
 
@@ -152,19 +229,37 @@ async fn a_cursor_that_leads_nowhere_is_given_up_loudly() {
     let script = format!(
         "case \"$*\" in *--after-cursor=bad*) echo 'Failed to seek to cursor' >&2; exit 1;; *--cursor=bad*) exit 1;; *--lines=1*) echo '{{\"__CURSOR\":\"c2\"}}';; *--after-cursor=c2*) echo '{three}'; exec sleep 60;; esac"
     );
-    let mut followed = Followed::start(false_journalctl(directory.path(), &script), Some("bad"), Start::End);
+    let mut followed = Followed::start(
+        false_journalctl(directory.path(), &script),
+        Some("bad"),
+        Start::End,
+    );
     followed.until(|followed| followed.lines.len() == 1).await;
-    assert_eq!(followed.kinds(), [NoticeKind::Failed, NoticeKind::Gap, NoticeKind::Following]);
+    assert_eq!(
+        followed.kinds(),
+        [NoticeKind::Failed, NoticeKind::Gap, NoticeKind::Following]
+    );
     assert_eq!(followed.gaps, 1);
 }
 
 #[tokio::test]
 async fn without_journalctl_it_says_so_and_ends() {
-    let spec = JournalSpec { program: Some("/nowhere/journalctl".into()), ..JournalSpec::default() };
+    let spec = JournalSpec {
+        program: Some("/nowhere/journalctl".into()),
+        ..JournalSpec::default()
+    };
     let mut followed = Followed::start(spec, None, Start::End);
-    followed.until(|followed| !followed.notices.is_empty()).await;
+    followed
+        .until(|followed| !followed.notices.is_empty())
+        .await;
     assert_eq!(followed.kinds(), [NoticeKind::Missing]);
-    assert!(timeout(PATIENCE, followed.inbox.recv()).await.unwrap().is_none(), "it has ended");
+    assert!(
+        timeout(PATIENCE, followed.inbox.recv())
+            .await
+            .unwrap()
+            .is_none(),
+        "it has ended"
+    );
 }
 
 #[tokio::test]
@@ -174,18 +269,36 @@ async fn hints_about_permissions_are_passed_on_while_it_runs() {
     let script = format!(
         "echo 'Hint: You are currently not seeing messages from other users and the system.' >&2\ncase \"$*\" in *--follow*) sleep 1; echo '{one}'; exec sleep 60;; esac"
     );
-    let mut followed = Followed::start(false_journalctl(directory.path(), &script), None, Start::End);
-    followed.until(|followed| followed.lines.len() == 1 && followed.notices.len() == 2).await;
-    assert_eq!(followed.kinds(), [NoticeKind::Denied, NoticeKind::Following]);
+    let mut followed = Followed::start(
+        false_journalctl(directory.path(), &script),
+        None,
+        Start::End,
+    );
+    followed
+        .until(|followed| followed.lines.len() == 1 && followed.notices.len() == 2)
+        .await;
+    assert_eq!(
+        followed.kinds(),
+        [NoticeKind::Denied, NoticeKind::Following]
+    );
     assert!(followed.notices[0].message.contains("systemd-journal"));
 }
 
 #[tokio::test]
 async fn what_is_no_entry_or_too_long_is_counted_and_skipped() {
     let directory = tempfile::tempdir().unwrap();
-    fs::write(directory.path().join("in"), format!("no json\n{{\"__CURSOR\":\"c8\",\"MESSAGE\":\"{}\"}}\n{}\n", "x".repeat(3_000_000), entry(9))).unwrap();
+    fs::write(
+        directory.path().join("in"),
+        format!(
+            "no json\n{{\"__CURSOR\":\"c8\",\"MESSAGE\":\"{}\"}}\n{}\n",
+            "x".repeat(3_000_000),
+            entry(9)
+        ),
+    )
+    .unwrap();
     let script = "case \"$*\" in *--follow*) cat in; exec sleep 60;; esac";
-    let mut followed = Followed::start(false_journalctl(directory.path(), script), None, Start::End);
+    let mut followed =
+        Followed::start(false_journalctl(directory.path(), script), None, Start::End);
     followed.until(|followed| followed.lines.len() == 1).await;
     assert_eq!((followed.cut, followed.cursor.as_deref()), (2, Some("c9")));
     assert_eq!(followed.kinds(), [NoticeKind::Following, NoticeKind::Cut]);
@@ -194,7 +307,10 @@ async fn what_is_no_entry_or_too_long_is_counted_and_skipped() {
 #[test]
 fn a_cut_entry_still_has_its_cursor() {
     let cursor = |text: &str| cursor_of_cut(text.as_bytes());
-    assert_eq!(cursor(r#"{"_PID":"1","__CURSOR":"s=1;i=2","MESSAGE":"xxx"#).as_deref(), Some("s=1;i=2"));
+    assert_eq!(
+        cursor(r#"{"_PID":"1","__CURSOR":"s=1;i=2","MESSAGE":"xxx"#).as_deref(),
+        Some("s=1;i=2")
+    );
     assert_eq!(cursor(r#"{"MESSAGE":"\"__CURSOR\":\"forged\" "#), None);
     assert_eq!(cursor(r#"{"__CURSOR":"s=1"#), None);
 }
@@ -207,8 +323,17 @@ fn the_calendar() {
         String::from_utf8(text).unwrap()
     };
     assert_eq!(date(0), "1970-01-01T00:00:00.000000+00:00");
-    assert_eq!(date(951_782_400_000_001), "2000-02-29T00:00:00.000001+00:00");
-    assert_eq!(date(4_107_542_399_999_999), "2100-02-28T23:59:59.999999+00:00");
-    assert_eq!(date(4_107_542_400_000_000), "2100-03-01T00:00:00.000000+00:00");
+    assert_eq!(
+        date(951_782_400_000_001),
+        "2000-02-29T00:00:00.000001+00:00"
+    );
+    assert_eq!(
+        date(4_107_542_399_999_999),
+        "2100-02-28T23:59:59.999999+00:00"
+    );
+    assert_eq!(
+        date(4_107_542_400_000_000),
+        "2100-03-01T00:00:00.000000+00:00"
+    );
     assert!(date(u64::MAX).ends_with("+00:00"));
 }

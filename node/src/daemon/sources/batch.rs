@@ -70,7 +70,10 @@ impl Batch {
     /// The bytes of all lines.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.spans.iter().map(|span| u64::from(span.end - span.start)).sum()
+        self.spans
+            .iter()
+            .map(|span| u64::from(span.end - span.start))
+            .sum()
     }
 
     pub(in crate::daemon) fn is_full(&self) -> bool {
@@ -91,7 +94,13 @@ impl Batch {
 
     /// The same while the buffer is lent out.
     #[inline]
-    pub(in crate::daemon) fn push_from(&mut self, text: &[u8], range: Range<usize>, seed: Seed, offset: u64) {
+    pub(in crate::daemon) fn push_from(
+        &mut self,
+        text: &[u8],
+        range: Range<usize>,
+        seed: Seed,
+        offset: u64,
+    ) {
         let (start, mut end) = (range.start, range.end);
         if end > start && text[end - 1] == b'\r' {
             end -= 1;
@@ -102,15 +111,24 @@ impl Batch {
         }
         if end > start {
             let id = seed.line_id(offset, &text[start..end]);
-            self.spans.push(Span { start: start as u32, end: end as u32, id });
+            self.spans.push(Span {
+                start: start as u32,
+                end: end as u32,
+                id,
+            });
         }
     }
 
     /// Adds a line whose id is known.
     pub(in crate::daemon) fn push_with_id(&mut self, text: &[u8], id: u64) {
         let start = self.text.len();
-        self.text.extend_from_slice(&text[..text.len().min(LINE_BYTES_MAX)]);
-        self.spans.push(Span { start: start as u32, end: self.text.len() as u32, id });
+        self.text
+            .extend_from_slice(&text[..text.len().min(LINE_BYTES_MAX)]);
+        self.spans.push(Span {
+            start: start as u32,
+            end: self.text.len() as u32,
+            id,
+        });
     }
 
     /// Empties it but keeps its memory.

@@ -65,7 +65,10 @@ fn fold(a: u64, b: u64) -> u64 {
 }
 
 fn word(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+    bytes
+        .iter()
+        .rev()
+        .fold(0, |word, byte| word << 8 | u64::from(*byte))
 }
 
 #[cfg(test)]
@@ -89,7 +92,13 @@ mod tests {
             for first in ["one\n", "two\n"] {
                 let seed = Seed::new(name.as_bytes(), first.as_bytes());
                 for offset in 0..500 {
-                    for text in ["", "\0", "same", "same\0", "a text longer than one block of thirty-two bytes"] {
+                    for text in [
+                        "",
+                        "\0",
+                        "same",
+                        "same\0",
+                        "a text longer than one block of thirty-two bytes",
+                    ] {
                         ids.insert(seed.line_id(offset, text.as_bytes()));
                         made += 1;
                     }

@@ -39,15 +39,26 @@ pub struct Notice {
 }
 
 impl Notice {
-    pub(in crate::daemon) fn new(kind: NoticeKind, source: impl Into<String>, message: impl Into<String>) -> Self {
-        Notice { kind, source: source.into(), message: message.into() }
+    pub(in crate::daemon) fn new(
+        kind: NoticeKind,
+        source: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
+        Notice {
+            kind,
+            source: source.into(),
+            message: message.into(),
+        }
     }
 
     /// Whether it is worth a look tomorrow, and no mere course of things.
     #[must_use]
     pub fn is_warning(&self) -> bool {
         match self.kind {
-            NoticeKind::Following | NoticeKind::Rotated | NoticeKind::Truncated | NoticeKind::Ended => false,
+            NoticeKind::Following
+            | NoticeKind::Rotated
+            | NoticeKind::Truncated
+            | NoticeKind::Ended => false,
             NoticeKind::Denied
             | NoticeKind::Missing
             | NoticeKind::LeftOut

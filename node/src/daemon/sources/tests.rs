@@ -19,21 +19,32 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Takes what the sources give until these many lines were seen or nothing comes for some seconds.
 async fn gather(sources: &mut Sources, lines: &mut Vec<u64>, until: usize) {
     while lines.len() < until {
-        let Ok(batch) = timeout(Duration::from_secs(4), sources.next()).await else { return };
+        let Ok(batch) = timeout(Duration::from_secs(4), sources.next()).await else {
+            return;
+        };
         take(batch, sources, lines);
     }
 }
 
 fn take(batch: Batch, sources: &mut Sources, lines: &mut Vec<u64>) {
     for line in batch.lines(Timestamp::EPOCH) {
-        let number = std::str::from_utf8(line.text).unwrap().strip_prefix("line ").unwrap().split(' ').next().unwrap();
+        let number = std::str::from_utf8(line.text)
+            .unwrap()
+            .strip_prefix("line ")
+            .unwrap()
+            .split(' ')
+            .next()
+            .unwrap();
         lines.push(number.parse().unwrap());
     }
     sources.taken(batch);
 }
 
 fn spec(log: &Path) -> Vec<SourceSpec> {
-    vec![SourceSpec::new(What::Files(log.to_str().unwrap().to_owned()), "syslog")]
+    vec![SourceSpec::new(
+        What::Files(log.to_str().unwrap().to_owned()),
+        "syslog",
+    )]
 }
 
 /// Writes lines without a pause until it is told to stop.
@@ -45,7 +56,11 @@ struct Writer {
 
 impl Writer {
     fn new(log: &Path) -> Self {
-        Writer { stop: AtomicBool::new(false), written: AtomicU64::new(0), file: Mutex::new(append(log)) }
+        Writer {
+            stop: AtomicBool::new(false),
+            written: AtomicU64::new(0),
+            file: Mutex::new(append(log)),
+        }
     }
 
     fn run(&self) {
@@ -53,7 +68,8 @@ impl Writer {
             let mut file = self.file.lock().unwrap();
             let number = self.written.load(std::sync::atomic::Ordering::SeqCst);
             writeln!(file, "line {number} {}", "x".repeat(number as usize % 150)).unwrap();
-            self.written.store(number + 1, std::sync::atomic::Ordering::SeqCst);
+            self.written
+                .store(number + 1, std::sync::atomic::Ordering::SeqCst);
             drop(file);
             if number.is_multiple_of(50) {
                 thread::sleep(Duration::from_millis(1));
@@ -71,7 +87,11 @@ impl Writer {
 }
 
 fn append(log: &Path) -> File {
-    OpenOptions::new().append(true).create(true).open(log).unwrap()
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(log)
+        .unwrap()
 }
 
 fn shift(log: &Path) {
@@ -116,7 +136,10 @@ async fn renames_under_load_lose_and_double_nothing() {
     lines.sort_unstable();
     assert_eq!(lines, (0..writer.count()).collect::<Vec<_>>());
     let counters: Vec<_> = sources.counters().values().collect();
-    assert_eq!((counters[0].lines, counters[0].gaps, counters.len()), (writer.count(), 0, 1));
+    assert_eq!(
+        (counters[0].lines, counters[0].gaps, counters.len()),
+        (writer.count(), 0, 1)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -135,7 +158,12 @@ async fn copytruncate_under_load_loses_only_what_the_copy_did_not_get() {
                 shift(&log);
                 let before = running.count();
                 fs::copy(&log, beside(&log, 1)).unwrap();
-                File::options().write(true).open(&log).unwrap().set_len(0).unwrap();
+                File::options()
+                    .write(true)
+                    .open(&log)
+                    .unwrap()
+                    .set_len(0)
+                    .unwrap();
                 at_risk.push(before..running.count() + 1);
             }
             running.stop();
@@ -144,26 +172,40 @@ async fn copytruncate_under_load_loses_only_what_the_copy_did_not_get() {
     });
     let mut lines = Vec::new();
     while !rotating.is_finished() {
-        let Ok(batch) = timeout(PATIENCE, sources.next()).await else { break };
+        let Ok(batch) = timeout(PATIENCE, sources.next()).await else {
+            break;
+        };
         // A line whose first half went into the copy and whose other half into nothing cannot be read.
-        let whole: Vec<_> = batch.lines(Timestamp::EPOCH).filter_map(|line| number_of(line.text)).collect();
+        let whole: Vec<_> = batch
+            .lines(Timestamp::EPOCH)
+            .filter_map(|line| number_of(line.text))
+            .collect();
         lines.extend(whole);
         sources.taken(batch);
     }
     let at_risk = rotating.join().unwrap();
     while let Ok(batch) = timeout(Duration::from_secs(3), sources.next()).await {
-        lines.extend(batch.lines(Timestamp::EPOCH).filter_map(|line| number_of(line.text)));
+        lines.extend(
+            batch
+                .lines(Timestamp::EPOCH)
+                .filter_map(|line| number_of(line.text)),
+        );
         sources.taken(batch);
     }
     let seen: BTreeSet<_> = lines.iter().copied().collect();
     assert_eq!(seen.len(), lines.len(), "none twice");
     let missing = (0..writer.count()).filter(|number| !seen.contains(number));
-    let lost: Vec<_> = missing.filter(|number| !at_risk.iter().any(|range| range.contains(number))).collect();
+    let lost: Vec<_> = missing
+        .filter(|number| !at_risk.iter().any(|range| range.contains(number)))
+        .collect();
     assert_eq!(lost, [] as [u64; 0], "{at_risk:?}");
 }
 
 fn number_of(text: &[u8]) -> Option<u64> {
-    let mut words = std::str::from_utf8(text).ok()?.strip_prefix("line ")?.split(' ');
+    let mut words = std::str::from_utf8(text)
+        .ok()?
+        .strip_prefix("line ")?
+        .split(' ');
     let number = words.next()?.parse().ok()?;
     (words.next()?.len() == number as usize % 150).then_some(number)
 }
@@ -224,7 +266,11 @@ async fn a_line_is_there_long_before_the_second_is_over() {
         gather(&mut sources, &mut lines, number + 1).await;
     }
     assert_eq!(lines.len(), 20);
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -238,7 +284,11 @@ async fn nothing_is_read_ahead_without_bound() {
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(sources.inbox.len() <= CHANNEL_BATCHES);
-    assert_eq!(sources.positions().files.values().next().unwrap().files[0].offset, 0, "nothing was taken");
+    assert_eq!(
+        sources.positions().files.values().next().unwrap().files[0].offset,
+        0,
+        "nothing was taken"
+    );
     let mut lines = Vec::new();
     gather(&mut sources, &mut lines, 300_000).await;
     assert_eq!(lines, (0..300_000).collect::<Vec<_>>());
@@ -257,16 +307,22 @@ async fn a_file_that_may_not_be_read_is_said_once_and_read_when_it_may() {
         return skip("root may read everything");
     }
     let (mut sources, notices) = Sources::new(spec(&log), None);
-    assert_eq!(notices.iter().map(|notice| notice.kind).collect::<Vec<_>>(), [NoticeKind::Denied]);
+    assert_eq!(
+        notices.iter().map(|notice| notice.kind).collect::<Vec<_>>(),
+        [NoticeKind::Denied]
+    );
     writeln!(file, "line 1").unwrap();
     tokio::time::sleep(Duration::from_millis(2200)).await;
     fs::set_permissions(&log, fs::Permissions::from_mode(0o600)).unwrap();
     let mut lines = Vec::new();
     gather(&mut sources, &mut lines, 1).await;
-    assert_eq!(lines, [1], "what was there when following began is old, what came after is not");
+    assert_eq!(
+        lines,
+        [1],
+        "what was there when following began is old, what came after is not"
+    );
 }
 
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn skip(why: &str) {
     eprintln!("skipped: {why}");
 }

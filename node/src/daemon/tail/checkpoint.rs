@@ -31,13 +31,19 @@ impl Print {
         if bytes.is_empty() {
             return Print::default();
         }
-        Print { len: bytes.len() as u16, hash: print(bytes) }
+        Print {
+            len: bytes.len() as u16,
+            hash: print(bytes),
+        }
     }
 
     /// Whether these bytes begin with the ones that were hashed.
     pub(super) fn begins(self, bytes: &[u8]) -> bool {
         let len = usize::from(self.len);
-        len == 0 || bytes.get(..len).is_some_and(|bytes| print(bytes) == self.hash)
+        len == 0
+            || bytes
+                .get(..len)
+                .is_some_and(|bytes| print(bytes) == self.hash)
     }
 }
 
@@ -85,7 +91,11 @@ impl FilePosition {
             return Ok(false);
         }
         Ok(print_at(file, 0, self.head.len)? == self.head
-            && print_at(file, self.offset.saturating_sub(self.tail.len.into()), self.tail.len)? == self.tail)
+            && print_at(
+                file,
+                self.offset.saturating_sub(self.tail.len.into()),
+                self.tail.len,
+            )? == self.tail)
     }
 }
 

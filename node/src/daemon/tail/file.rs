@@ -77,19 +77,41 @@ impl OpenFile {
         let (offset, skipping) = line_start(&file, old_bytes)?;
         let tail_len = offset.min(PRINT_BYTES_MAX as u64) as u16;
         let tail = print_at(&file, offset - u64::from(tail_len), tail_len)?;
-        Self::at(path, name, file, FilePosition { offset, tail, skipping, ..FilePosition::default() })
+        Self::at(
+            path,
+            name,
+            file,
+            FilePosition {
+                offset,
+                tail,
+                skipping,
+                ..FilePosition::default()
+            },
+        )
     }
 
     /// Goes on in a file at a position that fits it. `name` is the path that is followed, for the ids.
-    pub(super) fn at(path: &Path, name: &str, file: File, position: FilePosition) -> io::Result<Self> {
+    pub(super) fn at(
+        path: &Path,
+        name: &str,
+        file: File,
+        position: FilePosition,
+    ) -> io::Result<Self> {
         let meta = file.metadata()?;
         let modified = (meta.mtime(), meta.mtime_nsec());
         let is_new = position.modified == (0, 0);
-        let empty_since = if is_new { (meta.len() == 0).then_some(modified) } else { Some(position.modified) };
+        let empty_since = if is_new {
+            (meta.len() == 0).then_some(modified)
+        } else {
+            Some(position.modified)
+        };
         let mut opened = OpenFile {
             path: path.to_owned(),
             position: FilePosition {
-                id: FileId { dev: meta.dev(), ino: meta.ino() },
+                id: FileId {
+                    dev: meta.dev(),
+                    ino: meta.ino(),
+                },
                 modified: if is_new { modified } else { position.modified },
                 drained: false,
                 ..position
@@ -112,8 +134,15 @@ impl OpenFile {
 
     /// How far it was read. As long as it counts as empty, its first bytes are not taken note of.
     pub(super) fn position(&self) -> FilePosition {
-        let head = if self.empty_since.is_some() { Print::default() } else { self.position.head };
-        FilePosition { head, ..self.position }
+        let head = if self.empty_since.is_some() {
+            Print::default()
+        } else {
+            self.position.head
+        };
+        FilePosition {
+            head,
+            ..self.position
+        }
     }
 
     pub(super) fn size(&self) -> io::Result<u64> {
@@ -159,8 +188,14 @@ impl OpenFile {
 
     /// Goes back to the beginning, as a new generation of the same file.
     pub(super) fn restart(&mut self, name: &str) {
-        let (size, modified) = self.file.metadata().map_or((1, (0, 0)), |meta| (meta.len(), (meta.mtime(), meta.mtime_nsec())));
-        self.position = FilePosition { id: self.position.id, modified, ..FilePosition::default() };
+        let (size, modified) = self.file.metadata().map_or((1, (0, 0)), |meta| {
+            (meta.len(), (meta.mtime(), meta.mtime_nsec()))
+        });
+        self.position = FilePosition {
+            id: self.position.id,
+            modified,
+            ..FilePosition::default()
+        };
         self.empty_since = (size == 0).then_some(modified);
         self.seed = None;
         self.seen = (0, 0, 0);
@@ -178,15 +213,32 @@ impl OpenFile {
     }
 
     /// Reads the next lines into the batch. `name` is the path that is followed, for the ids.
-    pub(super) fn read(&mut self, batch: &mut Batch, raw: &mut Vec<u8>, framing: Framing, name: &str) -> Look {
-        self.try_read(batch, raw, framing, name).unwrap_or_else(Look::Failed)
+    pub(super) fn read(
+        &mut self,
+        batch: &mut Batch,
+        raw: &mut Vec<u8>,
+        framing: Framing,
+        name: &str,
+    ) -> Look {
+        self.try_read(batch, raw, framing, name)
+            .unwrap_or_else(Look::Failed)
     }
 
-    fn try_read(&mut self, batch: &mut Batch, raw: &mut Vec<u8>, framing: Framing, name: &str) -> io::Result<Look> {
+    fn try_read(
+        &mut self,
+        batch: &mut Batch,
+        raw: &mut Vec<u8>,
+        framing: Framing,
+        name: &str,
+    ) -> io::Result<Look> {
         let meta = self.file.metadata()?;
         let now = (meta.len(), meta.mtime(), meta.mtime_nsec());
         if now == self.seen && !self.more {
-            return Ok(if self.finishing { Look::Finished } else { Look::Idle });
+            return Ok(if self.finishing {
+                Look::Finished
+            } else {
+                Look::Idle
+            });
         }
         let tail_len = usize::from(self.position.tail.len);
         let start = self.position.offset.saturating_sub(tail_len as u64);
@@ -198,7 +250,8 @@ impl OpenFile {
         buffer.resize(BATCH_BYTES_MAX, 0);
         let read = read_at(&self.file, buffer, start)?;
         let bytes = &buffer[..read];
-        let same = self.position.tail.begins(bytes) && (start > 0 || self.position.head.begins(bytes));
+        let same =
+            self.position.tail.begins(bytes) && (start > 0 || self.position.head.begins(bytes));
         if meta.len() < self.position.offset || !same {
             return Ok(Look::Truncated { unread });
         }
@@ -240,7 +293,11 @@ impl OpenFile {
         if consumed.bytes > 0 {
             return Ok(Look::Moved);
         }
-        Ok(if self.finishing && !self.more { Look::Finished } else { Look::Idle })
+        Ok(if self.finishing && !self.more {
+            Look::Finished
+        } else {
+            Look::Idle
+        })
     }
 
     /// Takes note of the first bytes, as far as there are some. They only ever become more.
@@ -257,11 +314,17 @@ impl OpenFile {
 
 /// Opens a regular file for reading. Never waits, even where the path is a pipe.
 pub(in crate::daemon) fn open(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
+        .open(path)?;
     if file.metadata()?.is_file() {
         return Ok(file);
     }
-    Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "not a regular file",
+    ))
 }
 
 /// The position of one who has read all of a file.

@@ -31,7 +31,12 @@ pub(in crate::daemon) struct Consumed {
 }
 
 /// Adds the lines in `batch.text[from..to]` to the batch.
-pub(in crate::daemon) fn split(batch: &mut Batch, from: usize, to: usize, window: Window) -> Consumed {
+pub(in crate::daemon) fn split(
+    batch: &mut Batch,
+    from: usize,
+    to: usize,
+    window: Window,
+) -> Consumed {
     let mut skipping = window.skipping;
     let mut begin = from;
     // The buffer is lent out for the search, because the batch is written to meanwhile.
@@ -42,11 +47,19 @@ pub(in crate::daemon) fn split(batch: &mut Batch, from: usize, to: usize, window
             continue;
         }
         let start = begin + leading_nuls(&text[begin..newline]);
-        batch.push_from(&text, start..newline, window.seed, window.offset + (start - from) as u64);
+        batch.push_from(
+            &text,
+            start..newline,
+            window.seed,
+            window.offset + (start - from) as u64,
+        );
         begin = newline + 1;
         if batch.is_full() {
             batch.text = text;
-            return Consumed { bytes: begin - from, skipping };
+            return Consumed {
+                bytes: begin - from,
+                skipping,
+            };
         }
     }
     if skipping {
@@ -55,13 +68,21 @@ pub(in crate::daemon) fn split(batch: &mut Batch, from: usize, to: usize, window
         begin += leading_nuls(&text[begin..to]);
         let too_long = to - begin > LINE_BYTES_MAX;
         if too_long || (window.last && begin < to) {
-            batch.push_from(&text, begin..to, window.seed, window.offset + (begin - from) as u64);
+            batch.push_from(
+                &text,
+                begin..to,
+                window.seed,
+                window.offset + (begin - from) as u64,
+            );
             skipping = too_long && !window.last;
             begin = to;
         }
     }
     batch.text = text;
-    Consumed { bytes: begin - from, skipping }
+    Consumed {
+        bytes: begin - from,
+        skipping,
+    }
 }
 
 /// A writer that was not told of a truncation goes on at its old offset; what lies before is a hole that reads
@@ -70,7 +91,10 @@ fn leading_nuls(bytes: &[u8]) -> usize {
     if bytes.first() != Some(&0) {
         return 0;
     }
-    bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len())
+    bytes
+        .iter()
+        .position(|byte| *byte != 0)
+        .unwrap_or(bytes.len())
 }
 
 #[cfg(test)]
@@ -80,13 +104,32 @@ mod tests {
     use super::*;
 
     fn check(text: &str, skipping: bool, last: bool, lines: &[&str], consumed: usize, skips: bool) {
-        let mut batch = Batch { text: text.as_bytes().to_vec(), ..Batch::default() };
+        let mut batch = Batch {
+            text: text.as_bytes().to_vec(),
+            ..Batch::default()
+        };
         let seed = Seed::new(b"", b"");
-        let window = Window { offset: 7, skipping, full: false, last, seed };
+        let window = Window {
+            offset: 7,
+            skipping,
+            full: false,
+            last,
+            seed,
+        };
         let got = split(&mut batch, 0, text.len(), window);
-        let texts: Vec<_> = batch.lines(Timestamp::EPOCH).map(|line| String::from_utf8_lossy(line.text).into_owned()).collect();
+        let texts: Vec<_> = batch
+            .lines(Timestamp::EPOCH)
+            .map(|line| String::from_utf8_lossy(line.text).into_owned())
+            .collect();
         assert_eq!(texts, lines, "{text:?}");
-        assert_eq!(got, Consumed { bytes: consumed, skipping: skips }, "{text:?}");
+        assert_eq!(
+            got,
+            Consumed {
+                bytes: consumed,
+                skipping: skips
+            },
+            "{text:?}"
+        );
     }
 
     #[test]
@@ -96,7 +139,14 @@ mod tests {
         check("a\nb", false, true, &["a", "b"], 3, false);
         check("rest\na\n", true, false, &["a"], 7, false);
         check("rest", true, false, &[], 4, true);
-        check("\0\0\0a\n\0\0\nb\n\0\0", false, false, &["a", "b"], 12, false);
+        check(
+            "\0\0\0a\n\0\0\nb\n\0\0",
+            false,
+            false,
+            &["a", "b"],
+            12,
+            false,
+        );
         check("\0\0a", false, false, &[], 2, false);
         check("a\0\n", false, false, &["a\0"], 3, false);
     }
@@ -108,15 +158,43 @@ mod tests {
         check(most, false, false, &[], 0, false);
         check(&long, false, false, &[most], LINE_BYTES_MAX + 1, true);
         check(&long, false, true, &[most], LINE_BYTES_MAX + 1, false);
-        check(&format!("{long}\na\n"), false, false, &[most, "a"], LINE_BYTES_MAX + 4, false);
-        check(&format!("{most}\na"), false, false, &[most], LINE_BYTES_MAX + 1, false);
+        check(
+            &format!("{long}\na\n"),
+            false,
+            false,
+            &[most, "a"],
+            LINE_BYTES_MAX + 4,
+            false,
+        );
+        check(
+            &format!("{most}\na"),
+            false,
+            false,
+            &[most],
+            LINE_BYTES_MAX + 1,
+            false,
+        );
     }
 
     #[test]
     fn offsets_are_the_files() {
-        let mut batch = Batch { text: b"a\nbc\n\0d\n".to_vec(), ..Batch::default() };
+        let mut batch = Batch {
+            text: b"a\nbc\n\0d\n".to_vec(),
+            ..Batch::default()
+        };
         let seed = Seed::new(b"n", b"f");
-        split(&mut batch, 2, 8, Window { offset: 100, skipping: false, full: false, last: false, seed });
+        split(
+            &mut batch,
+            2,
+            8,
+            Window {
+                offset: 100,
+                skipping: false,
+                full: false,
+                last: false,
+                seed,
+            },
+        );
         let ids: Vec<_> = batch.lines(Timestamp::EPOCH).map(|line| line.id).collect();
         assert_eq!(ids, [seed.line_id(100, b"bc"), seed.line_id(104, b"d")]);
     }
@@ -124,9 +202,23 @@ mod tests {
     #[test]
     fn a_batch_has_an_end() {
         let text = "a\n".repeat(crate::daemon::sources::batch::BATCH_LINES_MAX + 5);
-        let mut batch = Batch { text: text.clone().into_bytes(), ..Batch::default() };
+        let mut batch = Batch {
+            text: text.clone().into_bytes(),
+            ..Batch::default()
+        };
         let seed = Seed::new(b"", b"");
-        let got = split(&mut batch, 0, text.len(), Window { offset: 0, skipping: false, full: true, last: true, seed });
+        let got = split(
+            &mut batch,
+            0,
+            text.len(),
+            Window {
+                offset: 0,
+                skipping: false,
+                full: true,
+                last: true,
+                seed,
+            },
+        );
         assert_eq!(got.bytes, text.len() - 10);
     }
 }

@@ -71,14 +71,21 @@ impl FollowedPath {
     pub(super) fn new(path: &Path, source: Arc<Source>, framing: Framing, start: Start) -> Self {
         let (siblings, _) = rotated(path);
         let newest = siblings.iter().rev().take(DONE_MAX).rev();
-        let done = newest.filter_map(|sibling| whole(&sibling.path).ok()).collect();
-        FollowedPath { done, ..Self::empty(path, source, framing, start) }
+        let done = newest
+            .filter_map(|sibling| whole(&sibling.path).ok())
+            .collect();
+        FollowedPath {
+            done,
+            ..Self::empty(path, source, framing, start)
+        }
     }
 
     fn empty(path: &Path, source: Arc<Source>, framing: Framing, start: Start) -> Self {
         let old = match start {
             Start::Beginning => None,
-            Start::End => fs::metadata(path).ok().map(|meta| (id_of(&meta), meta.len())),
+            Start::End => fs::metadata(path)
+                .ok()
+                .map(|meta| (id_of(&meta), meta.len())),
         };
         FollowedPath {
             path: path.to_owned(),
@@ -98,9 +105,18 @@ impl FollowedPath {
     }
 
     /// A path that was followed up to a position.
-    pub(super) fn resume(path: &Path, source: Arc<Source>, framing: Framing, saved: PathPosition) -> Self {
+    pub(super) fn resume(
+        path: &Path,
+        source: Arc<Source>,
+        framing: Framing,
+        saved: PathPosition,
+    ) -> Self {
         let done = saved.done.iter().copied().collect();
-        FollowedPath { saved: Some(saved), done, ..Self::empty(path, source, framing, Start::Beginning) }
+        FollowedPath {
+            saved: Some(saved),
+            done,
+            ..Self::empty(path, source, framing, Start::Beginning)
+        }
     }
 
     /// Whether nothing is left that could be read.
@@ -125,12 +141,23 @@ impl FollowedPath {
             return saved.clone();
         }
         // The writer has left a file only if it has begun the next one.
-        let last_begun = self.files.iter().rposition(|file| file.position().head.len > 0).unwrap_or(0);
-        let files = self.files.iter().enumerate().map(|(index, file)| FilePosition {
-            drained: index < last_begun && file.is_read_to_its_end(),
-            ..file.position()
-        });
-        PathPosition { files: files.collect(), done: self.done.iter().copied().collect() }
+        let last_begun = self
+            .files
+            .iter()
+            .rposition(|file| file.position().head.len > 0)
+            .unwrap_or(0);
+        let files = self
+            .files
+            .iter()
+            .enumerate()
+            .map(|(index, file)| FilePosition {
+                drained: index < last_begun && file.is_read_to_its_end(),
+                ..file.position()
+            });
+        PathPosition {
+            files: files.collect(),
+            done: self.done.iter().copied().collect(),
+        }
     }
 
     /// The position, if it is another than when this was last called.
@@ -147,7 +174,9 @@ impl FollowedPath {
             }
         }
         match fs::metadata(&self.path) {
-            Ok(meta) if !meta.is_file() => self.say(Trouble::LeftOut("it is no regular file".into()), out),
+            Ok(meta) if !meta.is_file() => {
+                self.say(Trouble::LeftOut("it is no regular file".into()), out)
+            }
             Ok(meta) => self.take_up(id_of(&meta), taken, out),
             Err(error) => self.say_error(&error, out),
         }
@@ -169,7 +198,7 @@ impl FollowedPath {
                 let id = file.id();
                 self.moved = true;
                 let missed = self.missed(id, since, |_, _| false, batch);
-                self.insert(index, missed);
+                self.insert(index, missed, batch);
                 continue;
             }
             match file.read(batch, raw, self.framing, &self.name) {
@@ -185,7 +214,9 @@ impl FollowedPath {
                 Look::Failed(error) => {
                     if self.failure.replace(error.kind()) != Some(error.kind()) {
                         let message = format!("cannot be read: {error}");
-                        batch.notices.push(Notice::new(NoticeKind::Failed, &self.name, message));
+                        batch
+                            .notices
+                            .push(Notice::new(NoticeKind::Failed, &self.name, message));
                     }
                     index += 1;
                 }
@@ -209,7 +240,10 @@ impl FollowedPath {
             return;
         }
         if taken(id, &self.path) {
-            self.say(Trouble::LeftOut("the same file is read under another name already".into()), out);
+            self.say(
+                Trouble::LeftOut("the same file is read under another name already".into()),
+                out,
+            );
             return;
         }
         let last = self.files.back().and_then(|file| file.modified().ok());
@@ -223,8 +257,10 @@ impl FollowedPath {
                 self.push(file, out);
                 self.trouble_is_over(out);
                 if is_rotation {
-                    let message = "a new file has taken its place; the old one is read to its end first";
-                    out.notices.push(Notice::new(NoticeKind::Rotated, &self.name, message));
+                    let message =
+                        "a new file has taken its place; the old one is read to its end first";
+                    out.notices
+                        .push(Notice::new(NoticeKind::Rotated, &self.name, message));
                 }
             }
             Err(error) => self.say_error(&error, out),
@@ -247,47 +283,86 @@ impl FollowedPath {
 
     /// A file that was done with stands at the path again.
     fn reopen_done(&mut self, id: FileId) -> io::Result<Option<OpenFile>> {
-        let Some(index) = self.done.iter().position(|position| position.id == id) else { return Ok(None) };
+        let Some(index) = self.done.iter().position(|position| position.id == id) else {
+            return Ok(None);
+        };
         let file = super::file::open(&self.path)?;
         if !self.done[index].fits(&file)? {
             return Ok(None);
         }
-        let Some(position) = self.done.remove(index) else { return Ok(None) };
+        let Some(position) = self.done.remove(index) else {
+            return Ok(None);
+        };
         OpenFile::at(&self.path, &self.name, file, position).map(Some)
     }
 
     /// Opens the files that were rotated away before we saw them, the oldest first: written to since, and unknown.
-    fn missed(&self, at_path: FileId, since: Option<(i64, i64)>, taken: impl Fn(FileId, &Path) -> bool, out: &mut Batch) -> Vec<OpenFile> {
-        let Some(since) = since else { return Vec::new() };
-        let known: Vec<_> = self.files.iter().map(OpenFile::position).chain(self.done.iter().copied()).collect();
-        let mut missed = Vec::new();
-        for sibling in rotated(&self.path).0 {
+    fn missed(
+        &self,
+        at_path: FileId,
+        since: Option<(i64, i64)>,
+        taken: impl Fn(FileId, &Path) -> bool,
+        out: &mut Batch,
+    ) -> Vec<OpenFile> {
+        let Some(since) = since else {
+            return Vec::new();
+        };
+        let known: Vec<_> = self
+            .files
+            .iter()
+            .map(OpenFile::position)
+            .chain(self.done.iter().copied())
+            .collect();
+        let unknown = rotated(&self.path).0.into_iter().filter(|sibling| {
             let is_open = sibling.id == at_path || self.open_ids().any(|id| id == sibling.id);
-            if is_open || sibling.modified < since || taken(sibling.id, &sibling.path) {
-                continue;
-            }
-            if is_known(&sibling, &known).unwrap_or(true) {
-                continue;
-            }
-            if let Ok(file) = OpenFile::open(&sibling.path, &self.name) {
-                let message = format!("was rotated more than once; {} is read as well", sibling.path.display());
-                out.notices.push(Notice::new(NoticeKind::Rotated, &self.name, message));
-                missed.push(file);
-            }
+            !is_open
+                && sibling.modified >= since
+                && !taken(sibling.id, &sibling.path)
+                && !is_known(sibling, &known).unwrap_or(true)
+        });
+        let mut unknown: Vec<_> = unknown.collect();
+        if unknown.len() > FILES_MAX {
+            let left_out = unknown.len() - FILES_MAX;
+            let message = format!("was rotated so often that {left_out} of its files are not read");
+            self.gap(message, out);
+            unknown.drain(..left_out);
         }
-        missed
+        let opened = unknown.iter().filter_map(|sibling| {
+            let file = OpenFile::open(&sibling.path, &self.name).ok()?;
+            let name = sibling.path.display();
+            let message = format!("was rotated more than once; {name} is read as well");
+            out.notices
+                .push(Notice::new(NoticeKind::Rotated, &self.name, message));
+            Some(file)
+        });
+        opened.collect()
     }
 
     fn push(&mut self, file: OpenFile, out: &mut Batch) {
+        self.insert(self.files.len(), vec![file], out);
+    }
+
+    /// Takes the files up at this place in the order of reading.
+    fn insert(&mut self, index: usize, files: Vec<OpenFile>, out: &mut Batch) {
         self.moved = true;
-        self.files.push_back(file);
-        if self.files.len() <= FILES_MAX {
-            return;
+        for file in files.into_iter().rev() {
+            self.files.insert(index, file);
         }
-        let read = self.files.iter().take(FILES_MAX - 1).position(OpenFile::is_read_to_its_end);
-        let Some(left) = self.files.remove(read.unwrap_or(0)) else { return };
+        while self.files.len() > FILES_MAX {
+            self.leave_one_out(out);
+        }
+    }
+
+    fn leave_one_out(&mut self, out: &mut Batch) {
+        let mut old = self.files.iter().take(FILES_MAX - 1);
+        let read = old.position(OpenFile::is_read_to_its_end);
+        let Some(left) = self.files.remove(read.unwrap_or(0)) else {
+            return;
+        };
         if read.is_none() {
-            let message = format!("was rotated {FILES_MAX} times before {} could be read to its end", left.path.display());
+            let name = left.path.display();
+            let message =
+                format!("was rotated {FILES_MAX} times before {name} could be read to its end");
             self.gap(message, out);
         }
         self.remember(left.position());
@@ -302,17 +377,37 @@ impl FollowedPath {
             return;
         }
         self.moved = true;
+        let mut copied = Vec::new();
         for position in &saved.files {
             match self.find_file(position) {
-                Some(file) => self.push(file, out),
+                Some(file) => {
+                    if file.id() != position.id && file.path != self.path {
+                        copied.extend(file.modified().map(|modified| (file.id(), modified)));
+                    }
+                    self.push(file, out);
+                }
                 None => self.say_lost(position, out),
             }
+        }
+        // What was emptied after it was copied may have been written to again and rotated since.
+        let at_path =
+            fs::metadata(&self.path).map_or_else(|_| FileId::default(), |meta| id_of(&meta));
+        for (copy, modified) in copied {
+            let missed = self.missed(at_path, Some(modified), |_, _| false, out);
+            let index = self.files.iter().position(|file| file.id() == copy);
+            self.insert(
+                index.map_or(self.files.len(), |index| index + 1),
+                missed,
+                out,
+            );
         }
     }
 
     /// The file of a position: under any name, restored as another file, or as the copy of one that was emptied.
     fn find_file(&self, position: &FilePosition) -> Option<OpenFile> {
-        let at = |(path, file): (PathBuf, fs::File)| OpenFile::at(&path, &self.name, file, *position).ok();
+        let at = |(path, file): (PathBuf, fs::File)| {
+            OpenFile::at(&path, &self.name, file, *position).ok()
+        };
         if let Some(found) = find_by_id(&self.path, position) {
             return at(found);
         }
@@ -353,8 +448,12 @@ impl FollowedPath {
         let mut before = Vec::new();
         let mut since = position.modified;
         if let Some(mut copy) = copy {
-            let message = format!("was emptied in place; {} holds what was in it and is read to its end first", copy.path.display());
-            out.notices.push(Notice::new(NoticeKind::Truncated, &self.name, message));
+            let message = format!(
+                "was emptied in place; {} holds what was in it and is read to its end first",
+                copy.path.display()
+            );
+            out.notices
+                .push(Notice::new(NoticeKind::Truncated, &self.name, message));
             copy.finish();
             since = copy.modified().unwrap_or(since);
             before.push(copy);
@@ -362,25 +461,22 @@ impl FollowedPath {
             self.gap(format!("was emptied in place before its last {unread} bytes were read, and no copy is left"), out);
         } else {
             let message = "was emptied in place and no copy is left; lines of the last second before may be lost";
-            out.notices.push(Notice::new(NoticeKind::Truncated, &self.name, message));
+            out.notices
+                .push(Notice::new(NoticeKind::Truncated, &self.name, message));
         }
         self.files[index].restart(&self.name);
         let id = self.files[index].id();
         // The copy is no unknown file.
         let is_copy = before.first().map(OpenFile::id);
         before.extend(self.missed(id, Some(since), |id, _| Some(id) == is_copy, out));
-        self.insert(index, before);
-    }
-
-    fn insert(&mut self, index: usize, files: Vec<OpenFile>) {
-        for file in files.into_iter().rev() {
-            self.files.insert(index, file);
-        }
+        self.insert(index, before, out);
     }
 
     /// Lets old files go that nobody writes to any more.
     fn let_go(&mut self) {
-        let Some(last) = self.files.back() else { return };
+        let Some(last) = self.files.back() else {
+            return;
+        };
         let has_begun = last.size().is_ok_and(|size| size > 0);
         let count = self.files.len();
         let is_missing = matches!(self.trouble, Some(Trouble::Missing));
@@ -412,25 +508,34 @@ impl FollowedPath {
 
     fn gap(&self, message: String, out: &mut Batch) {
         out.gaps += 1;
-        out.notices.push(Notice::new(NoticeKind::Gap, &self.name, message));
+        out.notices
+            .push(Notice::new(NoticeKind::Gap, &self.name, message));
     }
 
     fn say_cut(&mut self, batch: &mut Batch) {
         if batch.cut_lines > 0 && !std::mem::replace(&mut self.cut_was_said, true) {
-            let message = "has lines of more than 64 KiB; the rest of them is skipped, and they are counted";
-            batch.notices.push(Notice::new(NoticeKind::Cut, &self.name, message));
+            let message =
+                "has lines of more than 64 KiB; the rest of them is skipped, and they are counted";
+            batch
+                .notices
+                .push(Notice::new(NoticeKind::Cut, &self.name, message));
         }
     }
 
     fn say_error(&mut self, error: &io::Error, out: &mut Batch) {
-        let trouble = match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Trouble::Missing,
-            io::ErrorKind::PermissionDenied => Trouble::Denied,
-            io::ErrorKind::InvalidInput => Trouble::LeftOut("it is no regular file".into()),
-            _ if error.raw_os_error() == Some(libc::EMFILE) => {
-                Trouble::Failed("too many open files: raise LimitNOFILE, or follow fewer logs".into())
-            }
-            _ => Trouble::Failed(format!("cannot be read: {error}")),
+        let trouble = if error.raw_os_error() == Some(libc::EMFILE) {
+            Trouble::Failed("too many open files: raise LimitNOFILE, or follow fewer logs".into())
+        } else if matches!(
+            error.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+        ) {
+            Trouble::Missing
+        } else if error.kind() == io::ErrorKind::PermissionDenied {
+            Trouble::Denied
+        } else if error.kind() == io::ErrorKind::InvalidInput {
+            Trouble::LeftOut("it is no regular file".into())
+        } else {
+            Trouble::Failed(format!("cannot be read: {error}"))
         };
         self.say(trouble, out);
     }
@@ -440,9 +545,18 @@ impl FollowedPath {
             return;
         }
         let (kind, message) = match &trouble {
-            Trouble::Missing if self.is_open() => (NoticeKind::Missing, "is gone; a new one is followed when it appears".into()),
-            Trouble::Missing => (NoticeKind::Missing, "does not exist; it is followed when it appears".into()),
-            Trouble::Denied => (NoticeKind::Denied, crate::daemon::discover::how_to_allow(&self.path)),
+            Trouble::Missing if self.is_open() => (
+                NoticeKind::Missing,
+                "is gone; a new one is followed when it appears".into(),
+            ),
+            Trouble::Missing => (
+                NoticeKind::Missing,
+                "does not exist; it is followed when it appears".into(),
+            ),
+            Trouble::Denied => (
+                NoticeKind::Denied,
+                crate::daemon::discover::how_to_allow(&self.path),
+            ),
             Trouble::LeftOut(why) => (NoticeKind::LeftOut, format!("is left out: {why}")),
             Trouble::Failed(why) => (NoticeKind::Failed, why.clone()),
         };
@@ -452,14 +566,21 @@ impl FollowedPath {
 
     fn trouble_is_over(&mut self, out: &mut Batch) {
         if self.trouble.take().is_some() {
-            out.notices.push(Notice::new(NoticeKind::Following, &self.name, "is followed (again)"));
+            out.notices.push(Notice::new(
+                NoticeKind::Following,
+                &self.name,
+                "is followed (again)",
+            ));
         }
     }
 }
 
 /// Whether the directory can be searched and the file, if there is one, be opened.
 fn can_look(path: &Path) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     fs::read_dir(parent)?;
     match super::file::open(path) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error),
@@ -468,5 +589,8 @@ fn can_look(path: &Path) -> io::Result<()> {
 }
 
 fn id_of(meta: &Metadata) -> FileId {
-    FileId { dev: meta.dev(), ino: meta.ino() }
+    FileId {
+        dev: meta.dev(),
+        ino: meta.ino(),
+    }
 }

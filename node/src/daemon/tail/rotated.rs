@@ -14,7 +14,9 @@ use super::file::open;
 pub(super) const NAMES_MAX: usize = 10_000;
 
 /// Ends of the names of compressed files, which are never read.
-const COMPRESSED: [&str; 9] = [".gz", ".xz", ".bz2", ".zst", ".lz4", ".lzma", ".Z", ".zip", ".7z"];
+const COMPRESSED: [&str; 9] = [
+    ".gz", ".xz", ".bz2", ".zst", ".lz4", ".lzma", ".Z", ".zip", ".7z",
+];
 
 /// Whether the name is that of a compressed file.
 pub(super) fn is_compressed(name: &OsStr) -> bool {
@@ -32,19 +34,33 @@ pub(super) fn is_rotated(base: &OsStr, name: &OsStr) -> bool {
     if name == base {
         return false;
     }
-    let stem = base.iter().rposition(|byte| *byte == b'.').unwrap_or(base.len());
-    let between = |start: &[u8], end: &[u8]| name.strip_prefix(start)?.strip_suffix(end).map(<[u8]>::to_vec);
+    let stem = base
+        .iter()
+        .rposition(|byte| *byte == b'.')
+        .unwrap_or(base.len());
+    let between = |start: &[u8], end: &[u8]| {
+        name.strip_prefix(start)?
+            .strip_suffix(end)
+            .map(<[u8]>::to_vec)
+    };
     let middles = [between(base, b""), between(&base[..stem], &base[stem..])];
-    middles.iter().flatten().any(|middle| is_rotation_mark(middle))
+    middles
+        .iter()
+        .flatten()
+        .any(|middle| is_rotation_mark(middle))
 }
 
 fn is_rotation_mark(middle: &[u8]) -> bool {
-    let Some((separator, mark)) = middle.split_first() else { return false };
+    let Some((separator, mark)) = middle.split_first() else {
+        return false;
+    };
     if !b".-_".contains(separator) {
         return false;
     }
     matches!(mark, b"old" | b"prev" | b"bak")
-        || (mark.iter().all(|byte| byte.is_ascii_digit() || b".-_:TZ".contains(byte))
+        || (mark
+            .iter()
+            .all(|byte| byte.is_ascii_digit() || b".-_:TZ".contains(byte))
             && mark.iter().any(u8::is_ascii_digit))
 }
 
@@ -62,17 +78,27 @@ pub(super) struct Sibling {
 pub(super) fn rotated(path: &Path) -> (Vec<Sibling>, bool) {
     let (mut found, mut compressed) = (Vec::new(), false);
     for path in places(path) {
-        let Some(base) = path.file_name() else { continue };
+        let Some(base) = path.file_name() else {
+            continue;
+        };
         for entry in entries(&path).filter(|entry| is_rotated(base, &entry.file_name())) {
             if is_compressed(&entry.file_name()) {
                 compressed = true;
                 continue;
             }
             let Ok(meta) = entry.metadata() else { continue };
-            let id = FileId { dev: meta.dev(), ino: meta.ino() };
+            let id = FileId {
+                dev: meta.dev(),
+                ino: meta.ino(),
+            };
             if meta.is_file() && !found.iter().any(|sibling: &Sibling| sibling.id == id) {
                 let modified = (meta.mtime(), meta.mtime_nsec());
-                found.push(Sibling { path: entry.path(), id, modified, size: meta.len() });
+                found.push(Sibling {
+                    path: entry.path(),
+                    id,
+                    modified,
+                    size: meta.len(),
+                });
             }
         }
     }
@@ -88,7 +114,13 @@ pub(super) fn find_by_id(path: &Path, position: &FilePosition) -> Option<(PathBu
         let may_be = |name: &OsStr| position.head.len > 0 || name == base || is_rotated(base, name);
         entries(path)
             .filter(|entry| entry.ino() == position.id.ino && may_be(&entry.file_name()))
-            .find_map(|entry| open_if(&entry.path(), |meta| meta.dev() == position.id.dev, position))
+            .find_map(|entry| {
+                open_if(
+                    &entry.path(),
+                    |meta| meta.dev() == position.id.dev,
+                    position,
+                )
+            })
     })
 }
 
@@ -99,12 +131,20 @@ pub(super) fn find_copy(path: &Path, position: &FilePosition) -> Option<(PathBuf
         return None;
     }
     let (siblings, _) = rotated(path);
-    siblings.iter().rev().find_map(|sibling| open_if(&sibling.path, |_| true, position))
+    siblings
+        .iter()
+        .rev()
+        .find_map(|sibling| open_if(&sibling.path, |_| true, position))
 }
 
-fn open_if(path: &Path, meets: impl Fn(&fs::Metadata) -> bool, position: &FilePosition) -> Option<(PathBuf, File)> {
+fn open_if(
+    path: &Path,
+    meets: impl Fn(&fs::Metadata) -> bool,
+    position: &FilePosition,
+) -> Option<(PathBuf, File)> {
     let file = open(path).ok()?;
-    let fits = file.metadata().is_ok_and(|meta| meets(&meta)) && position.fits(&file).unwrap_or(false);
+    let fits =
+        file.metadata().is_ok_and(|meta| meets(&meta)) && position.fits(&file).unwrap_or(false);
     fits.then(|| (path.to_owned(), file))
 }
 
@@ -112,7 +152,9 @@ fn open_if(path: &Path, meets: impl Fn(&fs::Metadata) -> bool, position: &FilePo
 pub(super) fn is_known(sibling: &Sibling, positions: &[FilePosition]) -> io::Result<bool> {
     if sibling.size == 0 {
         // Empty files are all alike, so number and time must do.
-        return Ok(positions.iter().any(|position| position.id == sibling.id && position.modified == sibling.modified));
+        return Ok(positions
+            .iter()
+            .any(|position| position.id == sibling.id && position.modified == sibling.modified));
     }
     let file = open(&sibling.path)?;
     for position in positions.iter().filter(|position| position.head.len > 0) {
@@ -136,8 +178,15 @@ fn places(path: &Path) -> Vec<PathBuf> {
 }
 
 fn entries(path: &Path) -> impl Iterator<Item = fs::DirEntry> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::read_dir(parent).into_iter().flatten().take(NAMES_MAX).flatten()
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    fs::read_dir(parent)
+        .into_iter()
+        .flatten()
+        .take(NAMES_MAX)
+        .flatten()
 }
 
 #[cfg(test)]
@@ -145,7 +194,11 @@ mod tests {
     use super::*;
 
     fn check(base: &str, name: &str, expected: bool) {
-        assert_eq!(is_rotated(OsStr::new(base), OsStr::new(name)), expected, "{base} -> {name}");
+        assert_eq!(
+            is_rotated(OsStr::new(base), OsStr::new(name)),
+            expected,
+            "{base} -> {name}"
+        );
     }
 
     #[test]

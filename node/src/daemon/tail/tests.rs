@@ -51,11 +51,18 @@ impl Follower {
 
     fn take(&mut self, batch: &mut Batch) {
         assert!(batch.len() <= BATCH_LINES_MAX && batch.text.capacity() <= BATCH_BYTES_MAX);
-        self.lines.extend(batch.lines(Timestamp::EPOCH).map(|line| (String::from_utf8_lossy(line.text).into_owned(), line.id)));
+        self.lines.extend(
+            batch
+                .lines(Timestamp::EPOCH)
+                .map(|line| (String::from_utf8_lossy(line.text).into_owned(), line.id)),
+        );
         self.notices.append(&mut batch.notices);
         self.gaps += batch.gaps;
         self.cut += batch.cut_lines;
-        batch.updates.drain(..).for_each(|update| self.positions.apply(update));
+        batch
+            .updates
+            .drain(..)
+            .for_each(|update| self.positions.apply(update));
         batch.clear();
     }
 
@@ -111,7 +118,13 @@ impl Follower {
 }
 
 fn append(path: &Path, text: &str) {
-    OpenOptions::new().append(true).create(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .unwrap()
+        .write_all(text.as_bytes())
+        .unwrap();
 }
 
 fn directory() -> (tempfile::TempDir, PathBuf) {
@@ -214,18 +227,40 @@ fn copytruncate_reads_the_copy_to_its_end() {
     follower.second();
     append(&log, "two\n");
     fs::copy(&log, beside(&log, ".1")).unwrap();
-    File::options().write(true).open(&log).unwrap().set_len(0).unwrap();
+    File::options()
+        .write(true)
+        .open(&log)
+        .unwrap()
+        .set_len(0)
+        .unwrap();
     append(&log, "three\n");
     follower.second();
     follower.expect(&["one", "two", "three"]);
-    assert_eq!((follower.kinds(), follower.gaps), (vec![NoticeKind::Truncated], 0));
+    assert_eq!(
+        (follower.kinds(), follower.gaps),
+        (vec![NoticeKind::Truncated], 0)
+    );
     // Longer than it was, and nothing unread.
     fs::rename(beside(&log, ".1"), beside(&log, ".2")).unwrap();
     fs::copy(&log, beside(&log, ".1")).unwrap();
-    File::options().write(true).open(&log).unwrap().set_len(0).unwrap();
-    append(&log, "four, which is longer than all before together\nfive\n");
+    File::options()
+        .write(true)
+        .open(&log)
+        .unwrap()
+        .set_len(0)
+        .unwrap();
+    append(
+        &log,
+        "four, which is longer than all before together\nfive\n",
+    );
     follower.second();
-    follower.expect(&["one", "two", "three", "four, which is longer than all before together", "five"]);
+    follower.expect(&[
+        "one",
+        "two",
+        "three",
+        "four, which is longer than all before together",
+        "five",
+    ]);
     assert_eq!(follower.gaps, 0);
 }
 
@@ -240,12 +275,18 @@ fn a_truncation_without_a_copy_is_a_gap_only_if_something_was_unread() {
     append(&log, "two\n");
     follower.second();
     follower.expect(&["one", "two"]);
-    assert_eq!((follower.kinds().last(), follower.gaps), (Some(&NoticeKind::Truncated), 0));
+    assert_eq!(
+        (follower.kinds().last(), follower.gaps),
+        (Some(&NoticeKind::Truncated), 0)
+    );
     append(&log, &"x\n".repeat(2 * BATCH_LINES_MAX));
     follower.read_once();
     fs::write(&log, "three\n").unwrap();
     follower.second();
-    assert_eq!((follower.kinds().last(), follower.gaps), (Some(&NoticeKind::Gap), 1));
+    assert_eq!(
+        (follower.kinds().last(), follower.gaps),
+        (Some(&NoticeKind::Gap), 1)
+    );
     assert_eq!(follower.texts().last(), Some(&"three"));
 }
 
@@ -254,10 +295,17 @@ fn a_hole_left_by_a_writer_that_does_not_append_is_skipped() {
     let (_directory, log) = directory();
     let mut writer = File::create(&log).unwrap();
     let mut follower = Follower::new(&[&log], Start::End);
-    writer.write_all("a line before\n".repeat(100_000).as_bytes()).unwrap();
+    writer
+        .write_all("a line before\n".repeat(100_000).as_bytes())
+        .unwrap();
     follower.second();
     follower.lines.clear();
-    File::options().write(true).open(&log).unwrap().set_len(0).unwrap();
+    File::options()
+        .write(true)
+        .open(&log)
+        .unwrap()
+        .set_len(0)
+        .unwrap();
     writer.write_all(b"one\ntwo\n").unwrap();
     follower.second();
     follower.expect(&["one", "two"]);
@@ -286,7 +334,10 @@ fn a_deleted_file_is_read_to_its_end_and_its_successor_from_the_beginning() {
 #[test]
 fn a_link_that_points_elsewhere_is_a_rotation() {
     let (directory, link) = directory();
-    let (first, second) = (directory.path().join("app-a"), directory.path().join("app-b"));
+    let (first, second) = (
+        directory.path().join("app-a"),
+        directory.path().join("app-b"),
+    );
     append(&first, "old\n");
     append(&second, "two\n");
     symlink(&first, &link).unwrap();
@@ -316,7 +367,10 @@ fn a_file_under_two_names_is_read_once() {
     let link = directory.path().join("a-link.log");
     append(&log, "");
     symlink(&log, &link).unwrap();
-    let mut follower = Follower::new(&[&directory.path().join("*.log"), &log, &beside(&log, ".1")], Start::End);
+    let mut follower = Follower::new(
+        &[&directory.path().join("*.log"), &log, &beside(&log, ".1")],
+        Start::End,
+    );
     append(&log, "one\n");
     follower.second();
     follower.expect(&["one"]);
@@ -438,7 +492,11 @@ fn what_only_a_compressed_file_holds_is_a_gap() {
     follower.kill();
     follower.second();
     follower.expect(&["one", "between", "now"]);
-    let gap = follower.notices.iter().find(|notice| notice.kind == NoticeKind::Gap).unwrap();
+    let gap = follower
+        .notices
+        .iter()
+        .find(|notice| notice.kind == NoticeKind::Gap)
+        .unwrap();
     assert!(gap.message.contains("lymph replay"), "{}", gap.message);
     assert_eq!(follower.gaps, 1);
 }
@@ -477,11 +535,27 @@ fn a_line_of_ten_megabytes_is_cut_in_bounded_memory() {
     append(&log, "\nshort\n");
     follower.second();
     assert_eq!(follower.lines.len(), 2);
-    assert_eq!((follower.lines[0].0.len(), follower.lines[1].0.as_str()), (LINE_BYTES_MAX, "short"));
-    assert_eq!((follower.kinds().last(), follower.cut), (Some(&NoticeKind::Cut), 1));
+    assert_eq!(
+        (follower.lines[0].0.len(), follower.lines[1].0.as_str()),
+        (LINE_BYTES_MAX, "short")
+    );
+    assert_eq!(
+        (follower.kinds().last(), follower.cut),
+        (Some(&NoticeKind::Cut), 1)
+    );
     append(&log, &format!("{}\n", "x".repeat(LINE_BYTES_MAX + 1)));
     follower.second();
-    assert_eq!((follower.kinds().iter().filter(|kind| **kind == NoticeKind::Cut).count(), follower.cut), (1, 2));
+    assert_eq!(
+        (
+            follower
+                .kinds()
+                .iter()
+                .filter(|kind| **kind == NoticeKind::Cut)
+                .count(),
+            follower.cut
+        ),
+        (1, 2)
+    );
 }
 
 #[test]
@@ -492,15 +566,34 @@ fn no_more_paths_than_allowed_are_followed_and_the_oldest_are_left_out() {
     }
     let old = std::time::SystemTime::UNIX_EPOCH;
     for number in [7, 8, 9] {
-        File::options().write(true).open(directory.path().join(format!("{number:05}.log"))).unwrap().set_modified(old).unwrap();
+        File::options()
+            .write(true)
+            .open(directory.path().join(format!("{number:05}.log")))
+            .unwrap()
+            .set_modified(old)
+            .unwrap();
     }
     let mut follower = Follower::new(&[&directory.path().join("*.log")], Start::End);
     follower.look();
     assert_eq!(follower.tail.paths.len(), PATHS_MAX);
-    assert!(follower.tail.paths.iter().all(|path| !path.name.ends_with("00008.log")));
-    let left_out: Vec<_> = follower.notices.iter().filter(|notice| notice.kind == NoticeKind::LeftOut).collect();
+    assert!(
+        follower
+            .tail
+            .paths
+            .iter()
+            .all(|path| !path.name.ends_with("00008.log"))
+    );
+    let left_out: Vec<_> = follower
+        .notices
+        .iter()
+        .filter(|notice| notice.kind == NoticeKind::LeftOut)
+        .collect();
     assert_eq!(left_out.len(), 1);
-    assert!(left_out[0].message.starts_with("3 of"), "{}", left_out[0].message);
+    assert!(
+        left_out[0].message.starts_with("3 of"),
+        "{}",
+        left_out[0].message
+    );
 }
 
 #[test]
@@ -515,8 +608,31 @@ fn files_of_one_path_and_the_memory_of_done_ones_are_bounded() {
     append(&log, "x\n");
     follower.second();
     let position = &follower.positions.files[log.to_str().unwrap()];
-    assert_eq!((position.files.len(), position.done.len()), (path::FILES_MAX, path::DONE_MAX));
+    assert_eq!(
+        (position.files.len(), position.done.len()),
+        (path::FILES_MAX, path::DONE_MAX)
+    );
     assert!(follower.gaps > 0, "those that were never read are counted");
+}
+
+#[test]
+fn so_many_rotations_while_down_are_too_many() {
+    let (_directory, log) = directory();
+    append(&log, "zero\n");
+    let mut follower = Follower::new(&[&log], Start::End);
+    fs::rename(&log, beside(&log, ".99")).unwrap();
+    for number in (0..40).rev() {
+        append(
+            &beside(&log, &format!(".{number}")),
+            &format!("line {number}\n"),
+        );
+    }
+    append(&log, "now\n");
+    follower.kill();
+    assert!(follower.tail.paths[0].open_ids().count() <= path::FILES_MAX);
+    follower.second();
+    assert_eq!(follower.texts().last(), Some(&"now"));
+    assert!(follower.gaps > 0 && follower.kinds().contains(&NoticeKind::Gap));
 }
 
 #[test]
@@ -524,7 +640,13 @@ fn a_pipe_or_directory_is_left_out_and_said_once() {
     let (directory, log) = directory();
     fs::create_dir(&log).unwrap();
     let pipe = directory.path().join("pipe");
-    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
     let mut follower = Follower::new(&[&log, &pipe], Start::End);
     (0..3).for_each(|_| follower.second());
     assert_eq!(follower.kinds(), [NoticeKind::LeftOut, NoticeKind::LeftOut]);
@@ -543,12 +665,18 @@ fn docker_logs_are_unwrapped_over_restarts() {
     append(&log, "");
     follower.saved = Default::default();
     follower.kill();
-    append(&log, "{\"log\":\"one\\n\",\"stream\":\"stdout\",\"time\":\"\"}\n{\"log\":\"tw\",\"stream\":\"stdout\",\"time\":\"\"}\n");
+    append(
+        &log,
+        "{\"log\":\"one\\n\",\"stream\":\"stdout\",\"time\":\"\"}\n{\"log\":\"tw\",\"stream\":\"stdout\",\"time\":\"\"}\n",
+    );
     follower.second();
     follower.expect(&["one"]);
     follower.save();
     follower.kill();
-    append(&log, "{\"log\":\"o\\n\",\"stream\":\"stdout\",\"time\":\"\"}\n");
+    append(
+        &log,
+        "{\"log\":\"o\\n\",\"stream\":\"stdout\",\"time\":\"\"}\n",
+    );
     follower.second();
     follower.expect(&["one", "two"]);
 }
@@ -565,12 +693,25 @@ struct World {
 
 impl World {
     fn new(log: PathBuf, seed: u64) -> Self {
-        let writer = OpenOptions::new().append(true).create(true).open(&log).unwrap();
-        World { log, chance: seed.wrapping_mul(2).wrapping_add(1), written: 0, writer, is_within_line: false }
+        let writer = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&log)
+            .unwrap();
+        World {
+            log,
+            chance: seed.wrapping_mul(2).wrapping_add(1),
+            written: 0,
+            writer,
+            is_within_line: false,
+        }
     }
 
     fn choose(&mut self, below: u64) -> u64 {
-        self.chance = self.chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.chance = self
+            .chance
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.chance >> 33) % below
     }
 
@@ -588,7 +729,9 @@ impl World {
 
     fn begin_line(&mut self) {
         if !std::mem::replace(&mut self.is_within_line, true) {
-            self.writer.write_all(format!("line {}", self.written).as_bytes()).unwrap();
+            self.writer
+                .write_all(format!("line {}", self.written).as_bytes())
+                .unwrap();
             self.written += 1;
         }
     }
@@ -597,14 +740,21 @@ impl World {
     fn shift(&self) {
         let _ = fs::remove_file(beside(&self.log, ".12"));
         for number in (1..12).rev() {
-            let _ = fs::rename(beside(&self.log, &format!(".{number}")), beside(&self.log, &format!(".{}", number + 1)));
+            let _ = fs::rename(
+                beside(&self.log, &format!(".{number}")),
+                beside(&self.log, &format!(".{}", number + 1)),
+            );
         }
     }
 
     fn rename(&mut self, reopens: bool) {
         self.shift();
         fs::rename(&self.log, beside(&self.log, ".1")).unwrap();
-        let new = OpenOptions::new().append(true).create(true).open(&self.log).unwrap();
+        let new = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&self.log)
+            .unwrap();
         if reopens {
             self.write_lines(0);
             self.writer = new;
@@ -613,7 +763,11 @@ impl World {
 
     fn reopen(&mut self) {
         self.write_lines(0);
-        self.writer = OpenOptions::new().append(true).create(true).open(&self.log).unwrap();
+        self.writer = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&self.log)
+            .unwrap();
     }
 
     fn copytruncate(&mut self) {
@@ -680,18 +834,43 @@ fn random_world(seed: u64, operations: u32) {
     let mut numbers: Vec<u64> = follower
         .texts()
         .iter()
-        .map(|text| text.split(' ').nth(1).and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{text:?}")))
+        .map(|text| {
+            text.split(' ')
+                .nth(1)
+                .and_then(|number| number.parse().ok())
+                .unwrap_or_else(|| panic!("{text:?}"))
+        })
         .collect();
     numbers.sort_unstable();
     let all: Vec<u64> = (0..world.written).collect();
     if numbers != all {
-        let missing: Vec<_> = all.iter().filter(|number| !numbers.contains(number)).take(10).collect();
-        let twice: Vec<_> = numbers.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).take(10).collect();
-        panic!("seed {seed}: missing {missing:?}, twice {twice:?} of {}\n{history:?}\n{:#?}", world.written, follower.notices);
+        let missing: Vec<_> = all
+            .iter()
+            .filter(|number| !numbers.contains(number))
+            .take(10)
+            .collect();
+        let twice: Vec<_> = numbers
+            .windows(2)
+            .filter(|pair| pair[0] == pair[1])
+            .map(|pair| pair[0])
+            .take(10)
+            .collect();
+        panic!(
+            "seed {seed}: missing {missing:?}, twice {twice:?} of {}\n{history:?}\n{:#?}",
+            world.written, follower.notices
+        );
     }
     let ids: std::collections::BTreeSet<_> = follower.lines.iter().map(|(_, id)| id).collect();
-    assert_eq!(ids.len(), follower.lines.len(), "seed {seed}: two lines with one id");
-    assert_eq!(follower.gaps, 0, "seed {seed} {history:?} {:#?}", follower.notices);
+    assert_eq!(
+        ids.len(),
+        follower.lines.len(),
+        "seed {seed}: two lines with one id"
+    );
+    assert_eq!(
+        follower.gaps, 0,
+        "seed {seed} {history:?} {:#?}",
+        follower.notices
+    );
 }
 
 #[test]
@@ -705,5 +884,7 @@ fn random_operations_lose_and_double_nothing() {
 fn seeds() -> std::ops::Range<u64> {
     let given = std::env::var("LYMPH_SEEDS").ok();
     let range = given.as_deref().and_then(|text| text.split_once(".."));
-    range.map_or(0..30, |(from, to)| from.parse().unwrap()..to.parse().unwrap())
+    range.map_or(0..30, |(from, to)| {
+        from.parse().unwrap()..to.parse().unwrap()
+    })
 }

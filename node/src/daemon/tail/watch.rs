@@ -40,7 +40,14 @@ impl Wake {
     pub(super) fn new() -> (Self, Receiver<()>, Arc<News>) {
         let (bell, heard) = sync_channel(1);
         let news = Arc::new(News::default());
-        (Wake { bell, news: Arc::clone(&news) }, heard, news)
+        (
+            Wake {
+                bell,
+                news: Arc::clone(&news),
+            },
+            heard,
+            news,
+        )
     }
 
     pub(super) fn tick(&self) {
@@ -58,7 +65,11 @@ impl Wake {
             // Among them our own opening and reading.
             EventKind::Access(_) => return,
             EventKind::Modify(ModifyKind::Data(_)) => {}
-            EventKind::Any | EventKind::Create(_) | EventKind::Modify(_) | EventKind::Remove(_) | EventKind::Other => {
+            EventKind::Any
+            | EventKind::Create(_)
+            | EventKind::Modify(_)
+            | EventKind::Remove(_)
+            | EventKind::Other => {
                 self.news.names.store(true, Ordering::Release);
             }
         }
@@ -82,13 +93,22 @@ impl Watch {
     pub(super) fn new(wake: &Wake) -> Self {
         let wake = wake.clone();
         // An error here is one of reading events: the names may have changed, so look.
-        let hear = move |event: notify::Result<Event>| wake.hear(&event.unwrap_or(Event::new(EventKind::Other)));
+        let hear = move |event: notify::Result<Event>| {
+            wake.hear(&event.unwrap_or(Event::new(EventKind::Other)))
+        };
         let watcher = notify::recommended_watcher(hear);
-        Watch { failed: watcher.is_err(), watcher: watcher.ok(), watched: BTreeMap::new() }
+        Watch {
+            failed: watcher.is_err(),
+            watcher: watcher.ok(),
+            watched: BTreeMap::new(),
+        }
     }
 
     /// Watches these directories and no others. Says once if that is not possible, and why.
-    pub(super) fn keep<'a>(&mut self, directories: impl Iterator<Item = &'a Path>) -> Option<String> {
+    pub(super) fn keep<'a>(
+        &mut self,
+        directories: impl Iterator<Item = &'a Path>,
+    ) -> Option<String> {
         let failed_before = std::mem::take(&mut self.failed);
         let Some(watcher) = &mut self.watcher else {
             return failed_before.then(|| "the kernel gives no file notification".to_owned());
@@ -97,7 +117,13 @@ impl Watch {
             .take(DIRECTORIES_MAX)
             .filter_map(|path| {
                 let meta = fs::metadata(path).ok()?;
-                Some((path.to_owned(), FileId { dev: meta.dev(), ino: meta.ino() }))
+                Some((
+                    path.to_owned(),
+                    FileId {
+                        dev: meta.dev(),
+                        ino: meta.ino(),
+                    },
+                ))
             })
             .collect();
         if wanted == self.watched {
@@ -105,10 +131,19 @@ impl Watch {
             return None;
         }
         let mut trouble = None;
-        for path in self.watched.iter().filter(|(path, id)| wanted.get(*path) != Some(id)).map(|(path, _)| path) {
+        for path in self
+            .watched
+            .iter()
+            .filter(|(path, id)| wanted.get(*path) != Some(id))
+            .map(|(path, _)| path)
+        {
             let _ = watcher.unwatch(path);
         }
-        for path in wanted.iter().filter(|(path, id)| self.watched.get(*path) != Some(id)).map(|(path, _)| path) {
+        for path in wanted
+            .iter()
+            .filter(|(path, id)| self.watched.get(*path) != Some(id))
+            .map(|(path, _)| path)
+        {
             if let Err(error) = watcher.watch(path, RecursiveMode::NonRecursive) {
                 trouble = Some(format!("{}: {error}", path.display()));
             }
