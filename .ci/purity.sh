@@ -30,7 +30,7 @@ only 'the system clock' '(SystemTime|Instant)::now' '^node/src/daemon/clock\.rs'
 
 # The pure crates ask the system nothing.
 only std::env '\bstd::env\b|\benv::var' '^(node/src/(cli|config|daemon|main)|simulations/src/main\.rs|scenarios/src/bundled\.rs)'
-only std::fs '\bstd::fs\b|\bFile::open' '^(node/src/(cli|config|daemon|main)|simulations/src/main\.rs)'
+only std::fs '\bstd::fs\b|\bFile::open' '^(node/src/(cli|config|daemon|main)|simulations/src/main\.rs|scenarios/src/bundled\.rs)'
 only threads '\bthread::spawn' '^node/src/(cli|daemon)'
 
 [ "$failed" -eq 0 ] && echo "purity: the pure crates are pure"
