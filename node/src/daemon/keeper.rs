@@ -1,7 +1,7 @@
 //! Sees to it that what the engine wants kept is kept, whatever the disk does.
 //!
 //! Changes are gathered and written at once after each batch of lines. When the store fails, that is said
-//! once; the engine goes on, no checkpoint is made (so nothing read since is forgotten), and every half minute
+//! once; the engine goes on, no checkpoint is made (so nothing read since is forgotten), and every ten seconds
 //! the store is opened again and filled with all that the engine holds.
 
 use std::collections::BTreeSet;
@@ -14,11 +14,11 @@ use super::store::{Changes, Flusher, Opened, Store, StoreError};
 use crate::engine::record::{Record, RecordKey};
 
 /// How long a failed store is left alone.
-const RETRY_AFTER: Duration = Duration::from_secs(30);
+const RETRY_AFTER: Duration = Duration::from_secs(10);
 
 /// The store, or what became of it.
 #[derive(Debug)]
-pub struct Keeper {
+pub(super) struct Keeper {
     folder: PathBuf,
     store: Option<Store>,
     changes: Changes,
@@ -28,7 +28,7 @@ pub struct Keeper {
 
 impl Keeper {
     /// Open the store. Returns its records, and what the operator should know.
-    pub fn open(folder: PathBuf, now: Timestamp) -> (Self, Vec<Record>, Vec<String>) {
+    pub(super) fn open(folder: PathBuf, now: Timestamp) -> (Self, Vec<Record>, Vec<String>) {
         let mut keeper = Keeper {
             folder,
             store: None,
@@ -61,21 +61,21 @@ impl Keeper {
     }
 
     /// Keep this record.
-    pub fn save(&mut self, record: Record) {
+    pub(super) fn save(&mut self, record: Record) {
         if self.store.is_some() {
             self.changes.save(record);
         }
     }
 
     /// Drop the record with this key.
-    pub fn remove(&mut self, key: RecordKey) {
+    pub(super) fn remove(&mut self, key: RecordKey) {
         if self.store.is_some() {
             self.changes.remove(key);
         }
     }
 
     /// Write what was gathered. Returns what the operator should know if that fails.
-    pub fn write(&mut self, now: Timestamp) -> Option<String> {
+    pub(super) fn write(&mut self, now: Timestamp) -> Option<String> {
         if self.changes.is_empty() {
             return None;
         }
@@ -88,12 +88,12 @@ impl Keeper {
 
     /// Something to flush the store with from another thread; `None` if there is no store.
     #[must_use]
-    pub fn flusher(&self) -> Option<Flusher> {
+    pub(super) fn flusher(&self) -> Option<Flusher> {
         self.store.as_ref().map(Store::flusher)
     }
 
     /// The store failed: leave it alone for a while. Returns what the operator should know the first time.
-    pub fn fail(&mut self, error: &StoreError, now: Timestamp) -> Option<String> {
+    pub(super) fn fail(&mut self, error: &StoreError, now: Timestamp) -> Option<String> {
         self.store = None;
         self.changes = Changes::default();
         let first = self.failed.is_none();
@@ -106,13 +106,13 @@ impl Keeper {
 
     /// Why nothing is saved, if that is so.
     #[must_use]
-    pub fn failure(&self) -> Option<&str> {
+    pub(super) fn failure(&self) -> Option<&str> {
         self.failed.as_ref().map(|(why, _)| why.as_str())
     }
 
     /// Open a failed store again if it is time, and fill it with all `records`. Returns what the operator
     /// should know once that works.
-    pub fn retry(
+    pub(super) fn retry(
         &mut self,
         records: impl Iterator<Item = Record>,
         now: Timestamp,

@@ -23,35 +23,35 @@ const NOTES_MAX: usize = 2000;
 
 /// What does not change while the daemon runs.
 #[derive(Clone, Debug)]
-pub struct Facts {
+pub(super) struct Facts {
     /// Its folder.
-    pub state: PathBuf,
+    pub(super) state: PathBuf,
     /// Its configuration file, if it has one.
-    pub config: Option<PathBuf>,
+    pub(super) config: Option<PathBuf>,
     /// What enforces decisions, as `status` shows it.
-    pub firewall: String,
+    pub(super) firewall: String,
     /// Since when it runs.
-    pub started_at: Timestamp,
+    pub(super) started_at: Timestamp,
 }
 
 /// The engine and what serves it.
 #[derive(Debug)]
-pub struct Node {
+pub(super) struct Node {
     /// The engine.
-    pub engine: Engine,
+    pub(super) engine: Engine,
     /// Its records.
-    pub keeper: Keeper,
+    pub(super) keeper: Keeper,
     facts: Facts,
     /// The last word about each source.
     notes: BTreeMap<String, Notice>,
     /// What went wrong with a checkpoint, while it does.
-    pub checkpoint_failure: Option<String>,
+    pub(super) checkpoint_failure: Option<String>,
 }
 
 impl Node {
     /// An engine with its store.
     #[must_use]
-    pub fn new(engine: Engine, keeper: Keeper, facts: Facts) -> Self {
+    pub(super) fn new(engine: Engine, keeper: Keeper, facts: Facts) -> Self {
         Node {
             engine,
             keeper,
@@ -62,14 +62,14 @@ impl Node {
     }
 
     /// Have the engine take in what happened, and do what it says.
-    pub fn take(&mut self, input: Input<'_>, now: Timestamp) {
+    pub(super) fn take(&mut self, input: Input<'_>, now: Timestamp) {
         for action in self.engine.handle(input, now) {
             self.perform(action);
         }
     }
 
     /// Have the engine take in lines, one after the other.
-    pub fn take_lines(&mut self, batch: &Batch, now: Timestamp) {
+    pub(super) fn take_lines(&mut self, batch: &Batch, now: Timestamp) {
         for notice in &batch.notices {
             self.note(notice.clone());
         }
@@ -80,21 +80,21 @@ impl Node {
     }
 
     /// Write what the engine wanted kept.
-    pub fn write(&mut self, now: Timestamp) {
+    pub(super) fn write(&mut self, now: Timestamp) {
         if let Some(failure) = self.keeper.write(now) {
             tracing::warn!("{failure}");
         }
     }
 
     /// Try a failed store again.
-    pub fn mend_store(&mut self, now: Timestamp) {
+    pub(super) fn mend_store(&mut self, now: Timestamp) {
         if let Some(news) = self.keeper.retry(self.engine.records(), now) {
             tracing::info!("{news}");
         }
     }
 
     /// Tell the operator about a source, and remember the last word.
-    pub fn note(&mut self, notice: Notice) {
+    pub(super) fn note(&mut self, notice: Notice) {
         match notice.is_warning() {
             true => tracing::warn!("{}: {}", notice.source, notice.message),
             false => tracing::info!("{}: {}", notice.source, notice.message),
@@ -126,7 +126,7 @@ impl Node {
     }
 
     /// Answer a question of the API.
-    pub fn answer(&mut self, question: Question, sources: &Sources, now: Timestamp) {
+    pub(super) fn answer(&mut self, question: Question, sources: &Sources, now: Timestamp) {
         // An asker who has gone away is no error.
         match question {
             Question::Status(reply) => drop(reply.send(self.status(sources, now))),

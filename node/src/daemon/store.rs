@@ -30,7 +30,7 @@ const FLUSH_EVERY_MS: u64 = 1000;
 
 /// Why something was not stored.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
+pub(super) enum StoreError {
     /// The disk or the store refused.
     #[error("{0}")]
     Sled(#[from] sled::Error),
@@ -65,14 +65,14 @@ impl StoreError {
 
 /// Records on disk.
 #[derive(Debug)]
-pub struct Store {
+pub(super) struct Store {
     db: sled::Db,
     seal: Seal,
 }
 
 /// A second handle, to flush the store from another thread.
 #[derive(Debug)]
-pub struct Flusher(sled::Db);
+pub(super) struct Flusher(sled::Db);
 
 /// What all records together must come to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,37 +111,37 @@ fn hash(key: &[u8], value: &[u8]) -> u64 {
 
 /// A store and what was found in it.
 #[derive(Debug)]
-pub struct Opened {
+pub(super) struct Opened {
     /// The store.
-    pub store: Store,
+    pub(super) store: Store,
     /// Its records.
-    pub records: Vec<Record>,
+    pub(super) records: Vec<Record>,
     /// How many records were of no version that we read. They are left where they are.
-    pub unknown: usize,
+    pub(super) unknown: usize,
     /// The folder that the last store was moved to because it was damaged, and what was wrong with it.
-    pub moved_aside: Option<(PathBuf, String)>,
+    pub(super) moved_aside: Option<(PathBuf, String)>,
 }
 
 /// Changes to be written at once, the last one for each key.
 #[derive(Clone, Debug, Default)]
-pub struct Changes {
+pub(super) struct Changes {
     by_key: BTreeMap<RecordKey, Option<Record>>,
 }
 
 impl Changes {
     /// Keep this record.
-    pub fn save(&mut self, record: Record) {
+    pub(super) fn save(&mut self, record: Record) {
         self.by_key.insert(record.key(), Some(record));
     }
 
     /// Drop the record with this key.
-    pub fn remove(&mut self, key: RecordKey) {
+    pub(super) fn remove(&mut self, key: RecordKey) {
         self.by_key.insert(key, None);
     }
 
     /// Whether there is nothing to write.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.by_key.is_empty()
     }
 }
@@ -150,7 +150,7 @@ impl Store {
     /// Open the store in a folder, whatever state it is in, and read it. `now` names what is moved aside.
     ///
     /// An error means that the disk or the permissions are at fault: then nothing is moved.
-    pub fn open(folder: &Path, now: Timestamp) -> Result<Opened, StoreError> {
+    pub(super) fn open(folder: &Path, now: Timestamp) -> Result<Opened, StoreError> {
         let (salvaged, why) = match Store::open_mended(folder) {
             Ok((opened, None)) => return Ok(opened),
             Ok((opened, Some(damage))) => (opened.records, damage),
@@ -226,7 +226,7 @@ impl Store {
     }
 
     /// Write changes, all or none of them. They are on disk once [`Store::flush`] has returned.
-    pub fn write(&mut self, changes: &Changes) -> Result<(), StoreError> {
+    pub(super) fn write(&mut self, changes: &Changes) -> Result<(), StoreError> {
         let (mut batch, mut seal) = (sled::Batch::default(), self.seal);
         for (key, record) in &changes.by_key {
             let key = codec::encode::<_, RECORD_BYTES_MAX>(VERSION, key)?;
@@ -252,20 +252,20 @@ impl Store {
     }
 
     /// Have everything that was written on disk.
-    pub fn flush(&self) -> Result<(), StoreError> {
+    pub(super) fn flush(&self) -> Result<(), StoreError> {
         self.flusher().flush()
     }
 
     /// A second handle on the same store, to flush it from another thread.
     #[must_use]
-    pub fn flusher(&self) -> Flusher {
+    pub(super) fn flusher(&self) -> Flusher {
         Flusher(self.db.clone())
     }
 }
 
 impl Flusher {
     /// Have everything that was written on disk.
-    pub fn flush(&self) -> Result<(), StoreError> {
+    pub(super) fn flush(&self) -> Result<(), StoreError> {
         guarded(|| Ok(self.0.flush().map(drop)?))
     }
 }

@@ -11,7 +11,7 @@ use crate::engine::target::IpNet;
 
 /// All that is known now.
 #[must_use]
-pub fn look() -> Vec<Shield> {
+pub(super) fn look() -> Vec<Shield> {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     let own = own_v4(&read("/proc/net/fib_trie"))
         .into_iter()
