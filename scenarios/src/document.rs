@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
-use serde_saphyr::Spanned;
+pub(crate) use serde_saphyr::Spanned;
 
 /// A mistake in a rule file: where it is and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

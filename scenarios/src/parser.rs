@@ -10,7 +10,9 @@
 use aho_corasick::AhoCorasick;
 
 use crate::data::DataFiles;
-use crate::document::{GrokDocument, LoadError, NodeDocument, line_of, nearest};
+use crate::document::{
+    GrokDocument, LoadError, NodeDocument, Spanned, StaticDocument, line_of, nearest,
+};
 use crate::event::{Event, Keys, Namespace, Slot, Span};
 use crate::expr::{Effects, Env, Expr, Globals, Guard};
 use crate::grok::{Grok, GrokCache, Patterns};
@@ -422,7 +424,7 @@ impl GrokRule {
 
 fn compile_statics(
     file: &str,
-    documents: &[serde_saphyr::Spanned<crate::document::StaticDocument>],
+    documents: &[Spanned<StaticDocument>],
     keys: &mut Keys,
     data: &DataFiles,
 ) -> Result<Vec<Static>, LoadError> {

@@ -157,7 +157,8 @@ impl RulesBuilder {
                 0,
             )?;
             let remarks = self.patterns.take_remarks().into_iter();
-            self.warnings.extend(remarks.map(|remark| LoadError::new(&file.path, 0, "grok", remark)));
+            self.warnings
+                .extend(remarks.map(|remark| LoadError::new(&file.path, 0, "grok", remark)));
             infos.push(RuleInfo {
                 kind,
                 name: document.name.clone().unwrap_or_default(),

@@ -6,11 +6,9 @@ use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use serde_saphyr::Spanned;
-
 use crate::data::DataFiles;
 use crate::date::GoDuration;
-use crate::document::{LoadError, ScenarioDocument, Text, line_of, nearest};
+use crate::document::{LoadError, ScenarioDocument, Spanned, Text, line_of, nearest};
 use crate::event::{Keys, Namespace, Slot};
 use crate::expr::{self, Expr, Globals, Guard};
 use crate::overflow::Scope;

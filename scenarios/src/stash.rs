@@ -5,11 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use lymph_protocol::Timestamp;
-use serde_saphyr::Spanned;
 
 use crate::data::DataFiles;
 use crate::date::GoDuration;
-use crate::document::{LoadError, StashDocument, Text, line_of};
+use crate::document::{LoadError, Spanned, StashDocument, Text, line_of};
 use crate::event::{Event, Keys};
 use crate::expr::{Env, Expr, Globals, StashRead};
 use crate::scenario::compile_expression;

@@ -2,13 +2,11 @@
 //!
 //! The common ones (a constant, a field copied from another) are done without evaluating anything.
 
-
 use lymph_protocol::Timestamp;
-use serde_saphyr::Spanned;
 
 use crate::data::DataFiles;
 use crate::date::{LogTime, Yearless, parse_date};
-use crate::document::{LoadError, StaticDocument, line_of, nearest};
+use crate::document::{LoadError, Spanned, StaticDocument, line_of, nearest};
 use crate::enrich::Enricher;
 use crate::event::{Event, Keys, Namespace, Slot};
 use crate::expr::{Effects, Env, Expr, Globals, StashRead};
