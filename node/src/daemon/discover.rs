@@ -9,6 +9,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use super::journal::JournalSpec;
 use super::sources::What;
@@ -112,8 +113,19 @@ pub trait Machine {
     fn files(&self, pattern: &str) -> (Vec<PathBuf>, Vec<PathBuf>);
     /// Whether the file may be opened.
     fn open(&self, path: &Path) -> io::Result<()>;
-    /// Whether there is a journal that is kept, and journalctl to read it.
-    fn has_journal(&self) -> bool;
+    /// Whether there is a journal, journalctl to read it and one of the units in it. An error if it may not be read.
+    fn has_journal_of(&self, units: &[&str]) -> io::Result<bool>;
+    /// When any of the files that a pattern matches was last written to.
+    fn written(&self, pattern: &str) -> Option<SystemTime> {
+        let times = self
+            .files(pattern)
+            .0
+            .into_iter()
+            .filter_map(|path| self.written_to(&path));
+        times.max()
+    }
+    /// When the file was last written to.
+    fn written_to(&self, path: &Path) -> Option<SystemTime>;
 }
 
 /// This machine.
@@ -129,15 +141,48 @@ impl Machine for ThisMachine {
         super::tail::open(path).map(drop)
     }
 
-    fn has_journal(&self) -> bool {
-        let is_kept = ["/var/log/journal", "/run/log/journal"]
-            .iter()
-            .any(|path| fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()));
+    fn written_to(&self, path: &Path) -> Option<SystemTime> {
+        fs::metadata(path).and_then(|meta| meta.modified()).ok()
+    }
+
+    fn has_journal_of(&self, units: &[&str]) -> io::Result<bool> {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        is_kept
-            && std::env::split_paths(&path).any(|directory| directory.join("journalctl").is_file())
+        let has_program =
+            std::env::split_paths(&path).any(|path| path.join("journalctl").is_file());
+        let has_unit = units.iter().any(|unit| {
+            UNIT_FOLDERS
+                .iter()
+                .any(|folder| Path::new(folder).join(unit).exists())
+        });
+        if !has_program || !has_unit {
+            return Ok(false);
+        }
+        let journals = JOURNALS.iter().flat_map(|pattern| self.files(pattern).0);
+        let mut answers = journals.map(|journal| self.open(&journal));
+        match answers
+            .find(|answer| !matches!(answer, Err(error) if error.kind() == io::ErrorKind::NotFound))
+        {
+            None => Ok(false),
+            Some(answer) => answer.map(|()| true),
+        }
     }
 }
+
+/// How much longer than the journal a file must have been silent to be a leftover of another syslog daemon.
+const SILENCE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Where systemd keeps units.
+const UNIT_FOLDERS: [&str; 3] = [
+    "/etc/systemd/system",
+    "/lib/systemd/system",
+    "/usr/lib/systemd/system",
+];
+
+/// The file that the journal of system services is written to.
+const JOURNALS: [&str; 2] = [
+    "/var/log/journal/*/system.journal",
+    "/run/log/journal/*/system.journal",
+];
 
 /// Looks for the logs of every service that is known.
 #[must_use]
@@ -162,16 +207,18 @@ fn find(known: &Known, machine: &impl Machine) -> Vec<Found> {
                 );
             }
             Place::Journal(units) => {
+                let state = match machine.has_journal_of(units) {
+                    Ok(true) => FoundState::Readable,
+                    Ok(false) => FoundState::Missing,
+                    Err(_) => FoundState::Denied(
+                        "may not be read: add the user that lymph runs as to the group systemd-journal".to_owned(),
+                    ),
+                };
                 let units = units.iter().map(|unit| (*unit).to_owned()).collect();
                 let what = What::Journal(JournalSpec {
                     units,
                     ..JournalSpec::default()
                 });
-                let state = if machine.has_journal() {
-                    FoundState::Readable
-                } else {
-                    FoundState::Missing
-                };
                 found.push(Found {
                     service: known.service,
                     log_type: "syslog",
@@ -181,6 +228,17 @@ fn find(known: &Known, machine: &impl Machine) -> Vec<Found> {
             }
         }
         let new = &mut found[before..];
+        if let Place::Files(patterns) = place
+            && is_leftover(known, patterns, machine)
+        {
+            for found in new
+                .iter_mut()
+                .filter(|found| found.state == FoundState::Readable)
+            {
+                let why = "nothing is written to it any more; the journal is read instead";
+                found.state = FoundState::Covered(why.to_owned());
+            }
+        }
         match &read_in {
             Some(elsewhere) => {
                 for found in new
@@ -198,6 +256,29 @@ fn find(known: &Known, machine: &impl Machine) -> Vec<Found> {
         }
     }
     found
+}
+
+/// Whether the service's journal is written to while the files have been silent for long.
+fn is_leftover(known: &Known, patterns: &[&str], machine: &impl Machine) -> bool {
+    let has_journal = known.places.iter().any(|place| match place {
+        Place::Journal(units) => machine.has_journal_of(units).unwrap_or(false),
+        Place::Files(_) => false,
+    });
+    let files = patterns
+        .iter()
+        .filter_map(|pattern| machine.written(pattern))
+        .max();
+    let journal = JOURNALS
+        .iter()
+        .filter_map(|pattern| machine.written(pattern))
+        .max();
+    let (Some(files), Some(journal)) = (files, journal) else {
+        return false;
+    };
+    has_journal
+        && journal
+            .duration_since(files)
+            .is_ok_and(|silence| silence > SILENCE)
 }
 
 /// One entry a pattern where all can be read (so that files that appear later are read too), and one for each
@@ -314,8 +395,17 @@ mod tests {
             super::super::tail::open(&self.root.path().join(name)).map(drop)
         }
 
-        fn has_journal(&self) -> bool {
-            self.journal
+        fn has_journal_of(&self, units: &[&str]) -> io::Result<bool> {
+            if self.denied.contains("run/log/journal/1/system.journal") {
+                return Err(io::ErrorKind::PermissionDenied.into());
+            }
+            Ok(self.journal && units.contains(&"ssh.service"))
+        }
+
+        fn written_to(&self, path: &Path) -> Option<SystemTime> {
+            fs::metadata(self.root.path().join(path.strip_prefix("/").unwrap()))
+                .and_then(|meta| meta.modified())
+                .ok()
         }
     }
 
@@ -352,7 +442,6 @@ mod tests {
                 "sshd journal:ssh.service,sshd.service: the same lines are read from /var/log/auth.log",
                 "sshd /var/log/syslog: the same lines are read from /var/log/auth.log",
                 "nginx /var/log/nginx/*access*.log: read",
-                "haproxy journal:haproxy.service: read",
             ],
         );
         check(
@@ -381,7 +470,38 @@ mod tests {
                 "sshd journal:ssh.service,sshd.service: read",
                 "nginx /var/log/nginx/access.log: denied",
                 "nginx /var/log/nginx/*error*.log: read",
-                "haproxy journal:haproxy.service: read",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_file_that_a_former_syslog_daemon_left_is_not_taken() {
+        let tree = Tree::new(
+            &["var/log/auth.log", "var/log/journal/1/system.journal"],
+            &[],
+            true,
+        );
+        let log = fs::File::options()
+            .write(true)
+            .open(tree.root.path().join("var/log/auth.log"))
+            .unwrap();
+        log.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        check(
+            &tree,
+            &[
+                "sshd /var/log/auth.log: nothing is written to it any more; the journal is read instead",
+                "sshd journal:ssh.service,sshd.service: read",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_journal_that_may_not_be_read_is_said() {
+        check(
+            &Tree::new(&[], &["run/log/journal/1/system.journal"], true),
+            &[
+                "sshd journal:ssh.service,sshd.service: denied",
+                "haproxy journal:haproxy.service: denied",
             ],
         );
     }
