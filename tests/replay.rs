@@ -59,7 +59,11 @@ fn check(service: Service, seed: u64, style: Style) {
     out.flush().unwrap();
 
     let found = replay(&log, service.name());
-    let Judgement { table, missed, wronged } = judge(&truth, &found);
+    let Judgement {
+        table,
+        missed,
+        wronged,
+    } = judge(&truth, &found);
     println!("{table}");
     assert!(
         missed.is_empty(),

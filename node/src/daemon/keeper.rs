@@ -4,7 +4,7 @@
 //! once; the engine goes on, no checkpoint is made (so nothing read since is forgotten), and every ten seconds
 //! the store is opened again and filled with all that the engine holds.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,6 +24,8 @@ pub(super) struct Keeper {
     changes: Changes,
     /// Why there is no store, and when to try again.
     failed: Option<(String, Timestamp)>,
+    /// Whether the engine knows what an earlier run left in the store.
+    was_read: bool,
 }
 
 impl Keeper {
@@ -34,6 +36,7 @@ impl Keeper {
             store: None,
             changes: Changes::default(),
             failed: None,
+            was_read: false,
         };
         match Store::open(&keeper.folder, now) {
             Ok(Opened {
@@ -42,7 +45,7 @@ impl Keeper {
                 unknown,
                 moved_aside,
             }) => {
-                keeper.store = Some(store);
+                (keeper.store, keeper.was_read) = (Some(store), true);
                 let aside = moved_aside.map(|(aside, why)| {
                     format!(
                         "THE STORE WAS DAMAGED ({why}) and is moved to {}; what could be read of it is kept ({} records), the rest is forgotten",
@@ -110,46 +113,71 @@ impl Keeper {
         self.failed.as_ref().map(|(why, _)| why.as_str())
     }
 
-    /// Open a failed store again if it is time, and fill it with all `records`. Returns what the operator
-    /// should know once that works.
+    /// Open a failed store again if it is time, and fill it with all `records`.
     pub(super) fn retry(
         &mut self,
         records: impl Iterator<Item = Record>,
         now: Timestamp,
-    ) -> Option<String> {
+    ) -> Option<Retried> {
         self.failed
             .as_ref()
             .filter(|(_, retry_at)| now >= *retry_at)?;
         match self.refill(records, now) {
-            Ok(()) => {
+            Ok(restored) => {
                 self.failed = None;
-                Some(format!(
+                let said = Some(format!(
                     "decisions are saved again in {}",
                     self.folder.display()
-                ))
+                ));
+                Some(Retried { said, restored })
             }
-            Err(error) => self.fail(&error, now),
+            Err(error) => {
+                let said = self.fail(&error, now);
+                Some(Retried {
+                    said,
+                    restored: Vec::new(),
+                })
+            }
         }
     }
 
+    /// Bring the store up to date. What it holds and `records` does not is stale, unless the store was never
+    /// read: then it is from an earlier run, and the engine has yet to hear of it.
     fn refill(
         &mut self,
         records: impl Iterator<Item = Record>,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<Record>, StoreError> {
         let mut opened = Store::open(&self.folder, now)?;
-        let mut stale: BTreeSet<RecordKey> = opened.records.iter().map(Record::key).collect();
+        let mut unknown: BTreeMap<RecordKey, Record> = opened
+            .records
+            .into_iter()
+            .map(|record| (record.key(), record))
+            .collect();
         let mut changes = Changes::default();
         for record in records {
-            stale.remove(&record.key());
+            unknown.remove(&record.key());
             changes.save(record);
         }
-        stale.into_iter().for_each(|key| changes.remove(key));
+        if self.was_read {
+            unknown.keys().for_each(|key| changes.remove(*key));
+            unknown.clear();
+        }
         opened.store.write(&changes)?;
         opened.store.flush()?;
         self.store = Some(opened.store);
-        Ok(())
+        self.was_read = true;
+        Ok(unknown.into_values().collect())
     }
+}
+
+/// What came of opening a failed store again.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Retried {
+    /// What the operator should know.
+    pub(super) said: Option<String>,
+    /// Records of an earlier run that the engine has yet to hear of.
+    pub(super) restored: Vec<Record>,
 }
 
 #[cfg(test)]
@@ -186,19 +214,32 @@ mod tests {
         assert!(keeper.flusher().is_none() && keeper.failure().is_some());
         keeper.save(rung(4));
         assert_eq!(keeper.write(NOW), None);
-        assert_eq!(
-            keeper.retry([rung(2), rung(4)].into_iter(), NOW),
-            None,
-            "too early"
-        );
-        assert!(
-            keeper
-                .retry([rung(2), rung(4)].into_iter(), NOW + RETRY_AFTER)
-                .is_some()
-        );
+        let known = || [rung(2), rung(4)].into_iter();
+        assert_eq!(keeper.retry(known(), NOW), None, "too early");
+        let retried = keeper.retry(known(), NOW + RETRY_AFTER).unwrap();
+        assert!(retried.said.is_some() && retried.restored.is_empty());
         assert_eq!(keeper.failure(), None);
         drop(keeper);
         let (_, records, _) = Keeper::open(path, NOW);
         assert_eq!(records, [2, 4].map(rung));
+    }
+
+    #[test]
+    fn a_store_that_opens_late_is_restored_late() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        let (mut keeper, ..) = Keeper::open(path.clone(), NOW);
+        (1..=2).for_each(|n| keeper.save(rung(n)));
+        assert_eq!(keeper.write(NOW), None);
+        // Somebody still has it open.
+        let (mut second, records, said) = Keeper::open(path.clone(), NOW);
+        assert!(records.is_empty() && said.len() == 1 && second.failure().is_some());
+        drop(keeper);
+        let retried = second
+            .retry([rung(7)].into_iter(), NOW + RETRY_AFTER)
+            .unwrap();
+        assert_eq!(retried.restored, [1, 2].map(rung));
+        drop(second);
+        assert_eq!(Keeper::open(path, NOW).1, [1, 2, 7].map(rung));
     }
 }

@@ -54,6 +54,8 @@ const LOOK_AFTER: Duration = Duration::from_secs(1);
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(2);
 /// A checkpoint that took long is made less often, so that it never takes more than this share of the time.
 const CHECKPOINT_SHARE: u32 = 20;
+/// Least time between two deadlines: many that are close together then cost one wake-up.
+const TICK_PAUSE: Duration = Duration::from_millis(20);
 /// How often the surroundings of the machine are looked at.
 const SURROUNDINGS_EVERY: Duration = Duration::from_secs(60);
 
@@ -197,9 +199,11 @@ impl Daemon {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut look_after = tokio::time::interval(LOOK_AFTER);
         look_after.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut not_before = tokio::time::Instant::now();
         loop {
             let deadline = self.node.engine.next_deadline();
             let due = deadline.map(|(at, _)| self.clock.instant_of(at).into());
+            let due = due.map(|due: tokio::time::Instant| due.max(not_before));
             tokio::select! {
                 biased;
                 _ = terminate.recv() => return Ok(()),
@@ -210,6 +214,7 @@ impl Daemon {
                     let now = self.clock.now();
                     self.node.take(Input::Tick, now);
                     self.node.write(now);
+                    not_before = tokio::time::Instant::now() + TICK_PAUSE;
                 }
                 _ = look_after.tick() => self.look_after(),
                 Some(question) = self.api.questions.recv() => {
@@ -293,9 +298,7 @@ impl Daemon {
         }
         let failure = saved.err().map(|error| error.to_string());
         match (&failure, &self.node.checkpoint_failure) {
-            (Some(error), None) => tracing::warn!(
-                "{error}; lines since the last checkpoint will be read again after a restart"
-            ),
+            (Some(error), None) => tracing::warn!("{error}"),
             (None, Some(_)) => tracing::info!("checkpoints are saved again"),
             (Some(_), Some(_)) | (None, None) => {}
         }

@@ -88,9 +88,16 @@ impl Node {
 
     /// Try a failed store again.
     pub(super) fn mend_store(&mut self, now: Timestamp) {
-        if let Some(news) = self.keeper.retry(self.engine.records(), now) {
-            tracing::info!("{news}");
+        let Some(retried) = self.keeper.retry(self.engine.records(), now) else {
+            return;
+        };
+        if let Some(said) = retried.said {
+            tracing::warn!("{said}");
         }
+        for record in retried.restored {
+            self.take(Input::Restored(record), now);
+        }
+        self.write(now);
     }
 
     /// Tell the operator about a source, and remember the last word.

@@ -31,35 +31,57 @@ const FLUSH_EVERY_MS: u64 = 1000;
 /// Why something was not stored.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StoreError {
-    /// The disk or the store refused.
+    /// The store refused.
     #[error("{0}")]
-    Sled(#[from] sled::Error),
+    Sled(sled::Error),
     /// The store broke off in the middle.
     #[error("the store broke off: {0}")]
     Panicked(String),
     /// A record does not encode.
     #[error("record: {0}")]
     Record(#[from] CodecError),
-    /// The folder could not be worked on.
-    #[error("{0}")]
+    /// The disk refused.
+    #[error("{}", describe(.0))]
     Io(#[from] io::Error),
+}
+
+/// What a full disk is called, in place of its number.
+fn describe(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "no space is left on the disk".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
+impl From<sled::Error> for StoreError {
+    fn from(error: sled::Error) -> Self {
+        match error {
+            sled::Error::Io(error) => StoreError::Io(error),
+            sled::Error::CollectionNotFound(_)
+            | sled::Error::Unsupported(_)
+            | sled::Error::ReportableBug(_)
+            | sled::Error::Corruption { .. } => StoreError::Sled(error),
+        }
+    }
 }
 
 impl StoreError {
     /// Whether the disk or the permissions are at fault, and not what lies in the store.
     fn is_of_the_disk(&self) -> bool {
-        let kind = match self {
-            StoreError::Sled(sled::Error::Io(error)) | StoreError::Io(error) => error.kind(),
-            StoreError::Sled(_) | StoreError::Panicked(_) | StoreError::Record(_) => return false,
+        let StoreError::Io(error) = self else {
+            return false;
         };
-        matches!(
-            kind,
+        let is_refusal = matches!(
+            error.kind(),
             io::ErrorKind::StorageFull
                 | io::ErrorKind::QuotaExceeded
                 | io::ErrorKind::PermissionDenied
                 | io::ErrorKind::ReadOnlyFilesystem
-                | io::ErrorKind::WouldBlock
-        )
+        );
+        // A flush that is still under way holds sled's own lock; its error has no kind of its own.
+        is_refusal || error.to_string().contains("could not acquire lock")
     }
 }
 
@@ -175,7 +197,7 @@ impl Store {
     /// Open the store; if it does not, once more without what a killed process may have left half made.
     fn open_mended(folder: &Path) -> Result<(Opened, Option<String>), StoreError> {
         match Store::try_open(folder) {
-            Err(error) if !error.is_of_the_disk() && remove_half_made_snapshots(folder) => {
+            Err(error) if remove_half_made_snapshots(folder) => {
                 Store::try_open(folder).map_err(|_| error)
             }
             opened => opened,

@@ -395,6 +395,15 @@ impl Engine {
             {
                 true
             }
+            // A store that opens late holds what was before the rung that is known meanwhile.
+            Record::Rung(target, rung)
+                if self
+                    .ladder
+                    .get(target)
+                    .is_some_and(|known| known.last_seen >= rung.last_seen) =>
+            {
+                false
+            }
             Record::Rung(target, rung) => {
                 let forgotten = self.ladder.set(target, rung);
                 actions.extend(forgotten.map(|target| Action::Remove(RecordKey::Rung(target))));

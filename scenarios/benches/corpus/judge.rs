@@ -33,7 +33,16 @@ pub fn judge(truth: &Truth, found: &Found) -> Judgement {
     let mut rows = BTreeMap::<(bool, &str), Row>::new();
     let (mut missed, mut wronged) = (Vec::new(), Vec::new());
     for actor in &truth.actors {
-        let Record { address, class, benign, loud, tries, first_ms, last_ms, .. } = actor;
+        let Record {
+            address,
+            class,
+            benign,
+            loud,
+            tries,
+            first_ms,
+            last_ms,
+            ..
+        } = actor;
         let row = rows.entry((*benign, class)).or_default();
         let scenarios = found.get(&subject(address));
         row.clients += 1;
@@ -49,18 +58,43 @@ pub fn judge(truth: &Truth, found: &Found) -> Judgement {
             _ => {}
         }
     }
-    Judgement { table: table(truth, &rows), missed, wronged }
+    Judgement {
+        table: table(truth, &rows),
+        missed,
+        wronged,
+    }
 }
 
 fn table(truth: &Truth, rows: &BTreeMap<(bool, &str), Row>) -> String {
-    let Truth { service, seed, lines, hostile_lines, .. } = truth;
+    let Truth {
+        service,
+        seed,
+        lines,
+        hostile_lines,
+        ..
+    } = truth;
     let share = hostile_lines * 100 / lines.max(&1);
     let mut text = format!("{service}, seed {seed}: {lines} lines, {share} % of them hostile\n");
-    let mut row = |line: std::fmt::Arguments<'_>| text.write_fmt(line).expect("a string takes every text");
-    row(format_args!("{:<18}{:>9}{:>7}{:>7}{:>8}\n", "class", "clients", "loud", "found", "missed"));
-    for ((benign, class), Row { clients, loud, found, missed }) in rows {
+    let mut row =
+        |line: std::fmt::Arguments<'_>| text.write_fmt(line).expect("a string takes every text");
+    row(format_args!(
+        "{:<18}{:>9}{:>7}{:>7}{:>8}\n",
+        "class", "clients", "loud", "found", "missed"
+    ));
+    for (
+        (benign, class),
+        Row {
+            clients,
+            loud,
+            found,
+            missed,
+        },
+    ) in rows
+    {
         let mark = if *benign { " (benign)" } else { "" };
-        row(format_args!("{class:<18}{clients:>9}{loud:>7}{found:>7}{missed:>8}{mark}\n"));
+        row(format_args!(
+            "{class:<18}{clients:>9}{loud:>7}{found:>7}{missed:>8}{mark}\n"
+        ));
     }
     text
 }

@@ -37,12 +37,7 @@ pub struct Record {
 
 impl Record {
     /// A client of which nothing is known yet.
-    pub fn new(
-        address: String,
-        class: &'static str,
-        benign: bool,
-        loud_tries: usize,
-    ) -> Self {
+    pub fn new(address: String, class: &'static str, benign: bool, loud_tries: usize) -> Self {
         let recent = VecDeque::new();
         Record {
             address,

@@ -34,6 +34,7 @@ mod node;
 mod object;
 mod ops;
 mod parse;
+mod plain;
 mod simplify;
 #[cfg(test)]
 mod tests;
@@ -55,6 +56,7 @@ pub use self::value::{Key, List, Map, Missing, Value};
 
 use self::compile::Compiled;
 use self::eval::Frame;
+use self::plain::Truth;
 use crate::data::DataFiles;
 use crate::event::Keys;
 
@@ -99,6 +101,13 @@ impl Expr {
     /// The value as a bool; anything else is an error.
     #[inline]
     pub fn eval_bool(&self, env: &Env<'_>) -> Result<bool, EvalError> {
+        // Most filters fail at a test of a field that they begin with.
+        if let Some(event) = env.event {
+            match plain::truth(&self.compiled.node, event) {
+                Truth::Known(value) => return Ok(value),
+                Truth::Open => {}
+            }
+        }
         let mut frame = Frame::new(env, self.compiled.locals);
         let value = frame.truth(&self.compiled.node);
         self.finish(frame);

@@ -316,8 +316,6 @@ fn printed(source: &str) -> Option<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
-
     #[test]
     fn any_text_is_survived(source in ".{0,60}") {
         run(&source, b"x");
