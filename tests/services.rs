@@ -169,6 +169,7 @@ fn real_sshd_and_nginx_logs_become_decisions() {
                     .unwrap()
                     .success()
             );
+            eventually(5, || access.exists().then_some(())).expect("nginx opens its log anew");
         }
     });
     let decided = wait_for(&state, &wanted);
