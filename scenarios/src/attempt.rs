@@ -1,7 +1,7 @@
 //! One login attempt is one event, though the daemon writes several lines about it.
 //!
 //! Rules give each such line `Meta.attempt` (who tries: process, address, user) and `Meta.attempt_part` (which
-//! of the lines it is). The first line of an attempt is poured; a line with the same `attempt` within two
+//! of the lines it is). The first line of an attempt is poured; a line with the same `attempt` within five
 //! seconds of the one before belongs to it and is not poured, unless its part has been seen already: then it is
 //! the first line of the next attempt. So "Invalid user" and "Failed password" are one attempt, and six "Failed
 //! password" of one connection are six.
@@ -14,9 +14,9 @@ use foldhash::fast::FixedState;
 use lymph_protocol::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// How long after a line the next of the same attempt may come: sshd writes them in milliseconds, a log's
-/// clock may have whole seconds.
-pub(crate) const ATTEMPT_WINDOW: Duration = Duration::from_secs(2);
+/// How long after a line the next of the same attempt may come: PAM holds back a refusal by two to three
+/// seconds, and a log's clock may have whole seconds. A part that comes again starts a new attempt anyway.
+pub(crate) const ATTEMPT_WINDOW: Duration = Duration::from_secs(5);
 /// Attempts that are remembered at a time; beyond it the oldest is forgotten.
 pub(crate) const ATTEMPTS_MAX: usize = 16_384;
 /// Different parts of one attempt.
@@ -28,7 +28,7 @@ struct Attempt {
     parts: Vec<u64>,
 }
 
-/// The attempts of the last two seconds.
+/// The attempts of the last seconds.
 #[derive(Clone, Debug)]
 pub(crate) struct Attempts {
     seed: u64,
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn lines_of_one_attempt_are_one() {
         check(
-            &[(0, "invalid"), (0, "pam"), (1900, "failed")],
+            &[(0, "invalid"), (0, "pam"), (4900, "failed")],
             &[true, false, false],
         );
         check(
@@ -143,7 +143,7 @@ mod tests {
             &[(0, "pam"), (0, "failed"), (100, "pam"), (100, "failed")],
             &[true, false, true, false],
         );
-        check(&[(0, "invalid"), (2001, "failed")], &[true, true]);
+        check(&[(0, "invalid"), (5001, "failed")], &[true, true]);
         check(&[(5000, "invalid"), (3000, "failed")], &[true, false]);
     }
 
