@@ -884,7 +884,7 @@ fn random_operations_lose_and_double_nothing() {
 fn seeds() -> std::ops::Range<u64> {
     let given = std::env::var("LYMPH_SEEDS").ok();
     let range = given.as_deref().and_then(|text| text.split_once(".."));
-    range.map_or(0..30, |(from, to)| {
+    range.map_or(0..16, |(from, to)| {
         from.parse().unwrap()..to.parse().unwrap()
     })
 }
