@@ -152,16 +152,11 @@ fn real_sshd_and_nginx_logs_become_decisions() {
         .map(|number| format!("198.18.1.{number}"))
         .collect();
     std::thread::scope(|scope| {
-        for half in [&PROBES[..7], &PROBES[7..]] {
-            let requests: Vec<_> = wanted
-                .iter()
-                .map(|from| scope.spawn(|| lab.request(from, half)))
-                .collect();
-            fs::rename(
-                &access,
-                lab.path(&format!("access.log.{}", half.len() + requests.len())),
-            )
-            .unwrap();
+        for (number, half) in [&PROBES[..7], &PROBES[7..]].into_iter().enumerate() {
+            for from in &wanted {
+                scope.spawn(|| lab.request(from, half));
+            }
+            fs::rename(&access, lab.path(&format!("access.log.{number}"))).unwrap();
             assert!(
                 Command::new("kill")
                     .args(["-USR1", &nginx.to_string()])
