@@ -18,6 +18,7 @@ else
     command+=(cargo run --release --quiet -- run)
 fi
 cargo run --release --quiet -- --version
+touch "$home/out"
 (cd "$home" && exec "${command[@]}") >"$home/out" 2>&1 &
 daemon=$!
 for _ in $(seq 100); do
