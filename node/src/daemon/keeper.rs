@@ -26,6 +26,8 @@ pub(super) struct Keeper {
     failed: Option<(String, Timestamp)>,
     /// Whether the engine knows what an earlier run left in the store.
     was_read: bool,
+    /// Whether it is a new one in place of a damaged one.
+    pub(super) is_replaced: bool,
 }
 
 impl Keeper {
@@ -37,6 +39,7 @@ impl Keeper {
             changes: Changes::default(),
             failed: None,
             was_read: false,
+            is_replaced: false,
         };
         match Store::open(&keeper.folder, now) {
             Ok(Opened {
@@ -46,6 +49,7 @@ impl Keeper {
                 moved_aside,
             }) => {
                 (keeper.store, keeper.was_read) = (Some(store), true);
+                keeper.is_replaced = moved_aside.is_some();
                 let aside = moved_aside.map(|(aside, why)| {
                     format!(
                         "THE STORE WAS DAMAGED ({why}) and is moved to {}; what could be read of it is kept ({} records), the rest is forgotten",
@@ -93,6 +97,12 @@ impl Keeper {
     #[must_use]
     pub(super) fn flusher(&self) -> Option<Flusher> {
         self.store.as_ref().map(Store::flusher)
+    }
+
+    /// How often the store was written to; `None` if there is none.
+    #[must_use]
+    pub(super) fn generation(&self) -> Option<u64> {
+        self.store.as_ref().map(Store::generation)
     }
 
     /// The store failed: leave it alone for a while. Returns what the operator should know the first time.

@@ -33,7 +33,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use lymph_protocol::Timestamp;
 use sd_notify::NotifyState;
-use tokio::signal::unix::{SignalKind, signal};
+use serde::{Deserialize, Serialize};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::config::Settings;
@@ -61,6 +62,7 @@ const SURROUNDINGS_EVERY: Duration = Duration::from_secs(60);
 
 /// Run until a signal says otherwise. `out` is for the first words to whoever started it.
 pub async fn run(settings: Settings, out: &mut (dyn Write + Send)) -> Result<()> {
+    let mut end = End::new()?;
     let firewall = start::firewall(settings.firewall)?.to_owned();
     let rules = RuleSet {
         bundled: settings.bundled_rules,
@@ -95,7 +97,7 @@ pub async fn run(settings: Settings, out: &mut (dyn Write + Send)) -> Result<()>
     daemon.save_checkpoint().await;
     // Without a service manager there is nobody to tell.
     let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status("watching")]);
-    daemon.work().await?;
+    daemon.work(&mut end).await;
     daemon.stop().await;
     Ok(())
 }
@@ -127,15 +129,24 @@ fn restore(
         tracing::info!("{decisions} decisions and {alerts} detections are restored");
     }
     let path = settings.state.join("checkpoint");
-    let positions = match checkpoint::load::<Vec<u8>>(&path, now)
+    let positions = match checkpoint::load::<EnginePart>(&path, now)
         .with_context(|| format!("cannot read {}", path.display()))?
     {
         Loaded::Record(record) => {
-            match Snapshot::decode(&record.engine) {
+            match Snapshot::decode(&record.engine.snapshot) {
                 Ok(snapshot) => node.take(Input::Resumed(Box::new(snapshot)), now),
                 Err(error) => {
                     tracing::warn!("half-full buckets of the last run are given up: {error}")
                 }
+            }
+            let has_lost = node
+                .keeper
+                .generation()
+                .is_some_and(|found| found < record.engine.store_generation);
+            if has_lost && !node.keeper.is_replaced {
+                tracing::warn!(
+                    "THE STORE HAS LOST what was last written to it; some decisions and detections are forgotten"
+                );
             }
             Some(record.positions)
         }
@@ -158,6 +169,37 @@ fn restore(
 fn seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(std::process::id())
+}
+
+/// What a checkpoint holds beside the positions.
+#[derive(Debug, Serialize, Deserialize)]
+struct EnginePart {
+    /// The engine's snapshot, in its own encoding.
+    snapshot: Vec<u8>,
+    /// How often the store was written to by then. Whatever that was is on disk before the checkpoint.
+    store_generation: u64,
+}
+
+/// Whoever wants the daemon to end says so with a signal, from its first moment on.
+struct End {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl End {
+    fn new() -> Result<Self> {
+        Ok(End {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn come(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// Everything that the loop holds.
@@ -194,9 +236,7 @@ impl Checkpoint {
 }
 
 impl Daemon {
-    async fn work(&mut self) -> Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+    async fn work(&mut self, end: &mut End) {
         let mut look_after = tokio::time::interval(LOOK_AFTER);
         look_after.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut not_before = tokio::time::Instant::now();
@@ -206,8 +246,7 @@ impl Daemon {
             let due = due.map(|due: tokio::time::Instant| due.max(not_before));
             tokio::select! {
                 biased;
-                _ = terminate.recv() => return Ok(()),
-                _ = interrupt.recv() => return Ok(()),
+                () = end.come() => return,
                 Some(written) = written(&mut self.checkpoint.writing) => self.checkpoint_written(written),
                 () = sleep_until(due) => {
                     tracing::trace!(why = deadline.map(|(_, why)| why), "woke up");
@@ -262,9 +301,14 @@ impl Daemon {
             return;
         };
         let started = Stopwatch::start();
-        let engine = match self.node.engine.snapshot().encode() {
-            Ok(engine) => engine,
+        let snapshot = match self.node.engine.snapshot().encode() {
+            Ok(snapshot) => snapshot,
             Err(error) => return tracing::warn!("no checkpoint can be made: {error}"),
+        };
+        let store_generation = self.node.keeper.generation().unwrap_or_default();
+        let engine = EnginePart {
+            snapshot,
+            store_generation,
         };
         let record = Record {
             saved_at: now,
