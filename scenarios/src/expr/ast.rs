@@ -299,13 +299,12 @@ impl fmt::Display for Ast {
                 f.write_str("{")?;
                 for (i, (key, value)) in entries.iter().enumerate() {
                     let comma = if i == 0 { "" } else { ", " };
-                    match &key.syntax {
-                        Syntax::Text(text) => {
-                            f.write_str(comma)?;
-                            write_text(f, text)?;
-                            write!(f, ": {value}")?;
-                        }
-                        _ => write!(f, "{comma}({key}): {value}")?,
+                    f.write_str(comma)?;
+                    if let Syntax::Text(text) = &key.syntax {
+                        write_text(f, text)?;
+                        write!(f, ": {value}")?;
+                    } else {
+                        write!(f, "({key}): {value}")?;
                     }
                 }
                 f.write_str("}")
@@ -316,9 +315,13 @@ impl fmt::Display for Ast {
 
 /// What a member or element is taken of: numbers and the like need brackets there.
 fn write_base(f: &mut fmt::Formatter<'_>, of: &Ast) -> fmt::Result {
-    match of.syntax {
-        Syntax::Nil | Syntax::Bool(_) | Syntax::Int(_) | Syntax::Float(_) => write!(f, "({of})"),
-        _ => write!(f, "{of}"),
+    if matches!(
+        of.syntax,
+        Syntax::Nil | Syntax::Bool(_) | Syntax::Int(_) | Syntax::Float(_)
+    ) {
+        write!(f, "({of})")
+    } else {
+        write!(f, "{of}")
     }
 }
 

@@ -3,10 +3,12 @@
 
 use memchr::memmem::Finder;
 
+mod call;
+
 use super::ast::{Access, Ast, Binary, Looping, Syntax, Unary};
 use super::env::{Globals, Root};
 use super::error::ExprError;
-use super::functions::{self, Function};
+use super::functions;
 use super::members::{EVENT_METHODS, LineMember, Member};
 use super::node::{Loop, Node, PatternCache, Unfold};
 use super::simplify;
@@ -55,12 +57,10 @@ pub(super) fn compile(
 }
 
 fn find_effects(ast: &Ast, sets_fields: &mut bool, unfolds: &mut bool) {
-    match &ast.syntax {
-        Syntax::Method(_, name, ..) if matches!(&**name, "SetMeta" | "SetParsed") => {
-            *sets_fields = true
-        }
-        Syntax::Call(name, _) if Unfold::named(name).is_some() => *unfolds = true,
-        _ => {}
+    if let Syntax::Method(_, name, ..) = &ast.syntax {
+        *sets_fields |= matches!(&**name, "SetMeta" | "SetParsed");
+    } else if let Syntax::Call(name, _) = &ast.syntax {
+        *unfolds |= Unfold::named(name).is_some();
     }
     ast.syntax
         .each_child(&mut |child| find_effects(child, sets_fields, unfolds));
@@ -291,6 +291,10 @@ impl Compiler<'_> {
         self.member_of(of, name, access, at)
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "members of anything but the event are looked up when they are read"
+    )]
     fn member_of(&mut self, of: Node, name: &str, access: Access, at: usize) -> Made {
         match of {
             Node::Event => match Member::named(name) {
@@ -363,94 +367,6 @@ impl Compiler<'_> {
             self.all(arguments)?,
             access,
         ))
-    }
-
-    fn call(&mut self, at: usize, name: &str, arguments: &[Ast]) -> Made {
-        if let Some(made) = self.special_call(at, name, arguments) {
-            return made;
-        }
-        if let Some(why) = functions::refused(name) {
-            return self.error(at, format!("{name} cannot be used here: {why}"));
-        }
-        let Some(function) = functions::find(name) else {
-            let known = functions::names().chain(Looping::ALL.iter().map(|(name, _)| *name));
-            return self.unknown(at, "function", name, known);
-        };
-        self.check_arity(at, function, arguments.len())?;
-        Ok(simplify::fold(Node::Call(function, self.all(arguments)?)))
-    }
-
-    fn check_arity(&self, at: usize, function: &Function, given: usize) -> Result<(), ExprError> {
-        let (least, most) = function.arity;
-        if (least..=most).contains(&given) {
-            return Ok(());
-        }
-        let wanted = match (least, most) {
-            (least, most) if least == most => least.to_string(),
-            (least, usize::MAX) => format!("at least {least}"),
-            (least, most) => format!("{least} to {most}"),
-        };
-        let noun = if wanted == "1" {
-            "argument"
-        } else {
-            "arguments"
-        };
-        self.error(
-            at,
-            format!("{} takes {wanted} {noun}, not {given}", function.name),
-        )
-    }
-
-    /// Functions that are more than a computation: they change the event, or ask a file.
-    fn special_call(&mut self, at: usize, name: &str, arguments: &[Ast]) -> Option<Made> {
-        if let Some(unfold) = Unfold::named(name) {
-            return Some(self.unfold(at, name, unfold, arguments));
-        }
-        Some(match (name, arguments) {
-            ("File", [file]) => self
-                .file(file)
-                .map(|file| Node::Texts(self.data.texts(file))),
-            ("FileMap", [file]) => self
-                .file(file)
-                .map(|file| Node::Rows(self.data.lookup(file))),
-            ("RegexpInFile", [text, file]) => self.boxed(text).and_then(|text| {
-                Ok(Node::MatchesFile(
-                    text,
-                    self.data.patterns(self.file(file)?),
-                ))
-            }),
-            ("LookupFile", [text, file]) => self
-                .boxed(text)
-                .and_then(|text| Ok(Node::Tag(text, self.data.lookup(self.file(file)?)))),
-            ("File" | "FileMap", _) => self.error(at, format!("{name} takes the name of a file")),
-            ("RegexpInFile" | "LookupFile", _) => {
-                self.error(at, format!("{name} takes a text and the name of a file"))
-            }
-            _ => return None,
-        })
-    }
-
-    /// The name of a data file must be known when the rules are loaded.
-    fn file<'f>(&self, ast: &'f Ast) -> Result<&'f str, ExprError> {
-        match &ast.syntax {
-            Syntax::Text(name) => {
-                std::str::from_utf8(name).or_else(|_| self.error(ast.at, "the name is not UTF-8"))
-            }
-            _ => self.error(ast.at, "the name of a data file must be written out"),
-        }
-    }
-
-    fn unfold(&mut self, at: usize, name: &str, unfold: Unfold, arguments: &[Ast]) -> Made {
-        let [text, target, key] = arguments else {
-            return self.error(
-                at,
-                format!("{name} takes a text, evt.Unmarshaled and a key"),
-            );
-        };
-        match self.node(target)? {
-            Node::Member(Member::Unmarshaled) => Ok(Node::Unfold(unfold, self.pair(text, key)?)),
-            _ => self.error(target.at, format!("{name} writes to evt.Unmarshaled only")),
-        }
     }
 
     fn closure(

@@ -15,12 +15,11 @@ use super::ast::{Access, Binary};
 use super::effects::{Effect, pending_data, pending_field};
 use super::env::Env;
 use super::error::{EvalError, Reason};
-use super::node::{AnyText, Node, PatternCache};
+use super::node::{AnyText, Node};
 use super::ops;
 use super::unfold;
 use super::value::{Key, Missing, NESTING_MAX, Value};
 use crate::event::{Event, Slot};
-use crate::pattern::{self, Limits};
 
 /// Bytes of texts, lists and maps that one evaluation may make: room to take a line of 64 KiB apart some
 /// twenty times.
@@ -367,72 +366,6 @@ impl<'a, 'e> Frame<'a, 'e> {
             self.work(elements.len())?;
         }
         ops::contained(&needle, &haystack)
-    }
-
-    /// A test of a text; nil passes none.
-    #[inline]
-    fn tests_text(
-        &mut self,
-        of: &'a Node,
-        operator: &'static str,
-        test: impl FnOnce(&[u8]) -> bool,
-    ) -> Result<bool, EvalError> {
-        let value = self.value(of)?;
-        match value.as_bytes() {
-            Some(text) => {
-                self.search(text.len())?;
-                Ok(test(text))
-            }
-            None if value.is_nil() => Ok(false),
-            None => Err(EvalError::operands(operator, value.kind(), "a text")),
-        }
-    }
-
-    fn text_test(&mut self, operator: Binary, operands: &'a [Node; 2]) -> Result<bool, EvalError> {
-        let (left, right) = (self.value(&operands[0])?, self.value(&operands[1])?);
-        if left.is_nil() || right.is_nil() {
-            return Ok(false);
-        }
-        let (Some(text), Some(part)) = (left.as_bytes(), right.as_bytes()) else {
-            return Err(EvalError::operands(
-                operator.sign(),
-                left.kind(),
-                right.kind(),
-            ));
-        };
-        self.search(text.len())?;
-        Ok(match operator {
-            Binary::StartsWith => text.starts_with(part),
-            Binary::EndsWith => text.ends_with(part),
-            _ => memchr::memmem::find(text, part).is_some(),
-        })
-    }
-
-    fn matches_computed(
-        &mut self,
-        operands: &'a [Node; 2],
-        cache: &PatternCache,
-    ) -> Result<bool, EvalError> {
-        let (left, right) = (self.value(&operands[0])?, self.value(&operands[1])?);
-        if left.is_nil() || right.is_nil() {
-            return Ok(false);
-        }
-        let (Some(text), Some(pattern)) = (left.as_bytes(), right.as_bytes()) else {
-            return Err(EvalError::operands("matches", left.kind(), right.kind()));
-        };
-        // A pattern costs more to compile than to run.
-        self.work(64 + 16 * pattern.len())?;
-        self.search(text.len())?;
-        let pattern = std::str::from_utf8(pattern)
-            .map_err(|_| EvalError::argument("matches", "the pattern is not UTF-8"))?;
-        let regex = cache.get(pattern, || pattern::compile(pattern, Limits::DYNAMIC).ok());
-        match regex {
-            Some(regex) => Ok(regex.is_match(text)),
-            None => Err(EvalError::argument(
-                "matches",
-                "the pattern is none, or too large",
-            )),
-        }
     }
 
     fn arithmetic(&mut self, operator: Binary, operands: &'a [Node; 2]) -> Evaluated<'a> {

@@ -9,6 +9,7 @@ mod json;
 mod list;
 mod map;
 mod number;
+mod search;
 mod text;
 mod time;
 mod url;
@@ -66,8 +67,9 @@ const fn asking(name: &'static str, least: usize, most: usize, run: Run) -> Func
     }
 }
 
-const TOPICS: [&[Function]; 10] = [
+static ALL: [&[Function]; 11] = [
     text::FUNCTIONS,
+    search::FUNCTIONS,
     list::FUNCTIONS,
     map::FUNCTIONS,
     number::FUNCTIONS,
@@ -78,8 +80,6 @@ const TOPICS: [&[Function]; 10] = [
     url::FUNCTIONS,
     time::FUNCTIONS,
 ];
-
-static ALL: [&[Function]; 10] = TOPICS;
 
 /// Functions that the compiler makes nodes of.
 const SPECIAL: [&str; 7] = [

@@ -39,6 +39,7 @@ mod simplify;
 #[cfg(test)]
 mod tests;
 mod text_set;
+mod text_test;
 mod unfold;
 mod value;
 mod xml_path;
@@ -121,13 +122,11 @@ impl Expr {
         if value.is_nil() {
             return Ok(None);
         }
-        let number = match &value {
-            Value::Int(number) => Some(number.to_string()),
-            Value::Float(number) => Some(format!("{number:.6}")),
-            _ => None,
-        };
-        if let Some(number) = number {
-            return Ok(Some(Cow::Owned(number.into_bytes())));
+        if let Value::Int(number) = value {
+            return Ok(Some(Cow::Owned(number.to_string().into_bytes())));
+        }
+        if let Value::Float(number) = value {
+            return Ok(Some(Cow::Owned(format!("{number:.6}").into_bytes())));
         }
         let kind = value.kind();
         value

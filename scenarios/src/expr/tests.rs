@@ -115,6 +115,10 @@ impl Fixture {
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "kinds that cannot be written are shown as they are"
+)]
 fn show(value: &Value<'_>) -> String {
     if let Some(text) = value.as_bytes() {
         return format!("'{}'", String::from_utf8_lossy(text));

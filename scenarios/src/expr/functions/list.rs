@@ -135,12 +135,13 @@ fn sort<'a>(frame: &mut Frame<'a, '_>, arguments: &[Value<'a>]) -> Evaluated<'a>
 
 /// The same key for values that are equal: 1 and 1.0.
 fn equal_key(value: &Value<'_>) -> Option<Key> {
-    match value {
-        Value::Float(number) if number.fract() == 0.0 && number.abs() < 9e15 => {
-            Some(Key::Int(*number as i64))
-        }
-        other => Key::of(other),
+    if let Value::Float(number) = value
+        && number.fract() == 0.0
+        && number.abs() < 9e15
+    {
+        return Some(Key::Int(*number as i64));
     }
+    Key::of(value)
 }
 
 fn distinct<'a>(
