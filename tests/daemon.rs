@@ -319,6 +319,78 @@ fn without_root_or_configuration_it_says_what_it_does() {
     assert!(state.join("checkpoint").exists());
 }
 
+/// Probes through a proxy, as nginx writes them with its usual `main` format.
+fn probes(proxy: &str, client: &str) -> String {
+    let date = Command::new("date")
+        .arg("+%d/%b/%Y:%H:%M:%S %z")
+        .env("LC_ALL", "C")
+        .output();
+    let now = String::from_utf8(date.unwrap().stdout).unwrap();
+    let now = now.trim();
+    let line = |n: usize| {
+        format!(
+            "{proxy} - - [{now}] \"GET /{n}/.env HTTP/1.1\" 404 162 \"-\" \"Mozilla/5.0\" \"{client}\"\n"
+        )
+    };
+    (0..30).map(line).collect()
+}
+
+#[test]
+fn the_configuration_is_obeyed() {
+    let place = Place::new();
+    let (auth, access) = (place.path("auth.log"), place.path("access.log"));
+    fs::write(&auth, "").unwrap();
+    fs::write(&access, "").unwrap();
+    let config = format!(
+        "allow = [\"203.0.113.77\"]\n\
+         [[source]]\ntype = \"sshd\"\npath = {auth:?}\n\
+         [[source]]\ntype = \"nginx\"\npath = {access:?}\ntrusted_proxies = [\"198.51.100.0/24\"]\n\
+         [ban]\nfirst = \"3h\"\n\
+         [scenario.\"lymph/ssh-slow-bf\"]\nremedy = \"none\"\n\
+         [scenario.\"lymph/ssh-slow-bf-names\"]\nremedy = \"none\"\n\
+         [scenario.\"lymph/ssh-bf\"]\nremedy = \"throttle\"\nfirst = \"10m\"\n"
+    );
+    let path = place.path("lymph.toml");
+    fs::write(&path, config).unwrap();
+    let daemon = Daemon::start(&place.path("state"), &["--config", path.to_str().unwrap()]);
+    fs::write(&access, probes("198.51.100.7", "203.0.113.50")).unwrap();
+    place.attack("203.0.113.77");
+    place.attack("203.0.113.9");
+    daemon.wait_for("203.0.113.9");
+    daemon.wait_for("203.0.113.50");
+    assert_eq!(
+        daemon.decided(),
+        ["203.0.113.9", "203.0.113.50"],
+        "{}",
+        daemon.told()
+    );
+    let decisions = daemon.say(&["decisions", "list", "--json"]).json();
+    let (throttled, banned) = (&decisions[0], &decisions[1]);
+    assert_eq!(
+        (&throttled["kind"], &banned["kind"]),
+        (&"throttle".into(), &"ban".into())
+    );
+    let left = |row: &serde_json::Value| row["seconds_left"].as_u64().unwrap();
+    assert!((500..=600).contains(&left(throttled)), "{throttled}");
+    assert!((10_500..=10_800).contains(&left(banned)), "{banned}");
+    assert!(
+        daemon
+            .say(&["why", "203.0.113.77"])
+            .out
+            .contains("it is on your allowlist")
+    );
+    assert!(
+        daemon
+            .say(&["why", "198.51.100.7"])
+            .out
+            .contains("a trusted proxy")
+    );
+    assert_eq!(
+        daemon.say(&["status", "--json"]).json()["config"],
+        path.to_str().unwrap()
+    );
+}
+
 #[test]
 fn what_cannot_be_done_yet_is_refused() {
     let place = Place::new();

@@ -7,9 +7,11 @@
 //! number and the sum of all records, which must fit when the store is opened. A write that fails (a full disk) is a value: the engine goes on, and the store is filled anew once it opens
 //! again. Each record starts with a version byte of its own.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 use std::{fs, io};
 
 use lymph_protocol::Timestamp;
@@ -328,9 +330,26 @@ fn create(folder: &Path) -> Result<(), StoreError> {
     Ok(fs::rename(&unready, folder)?)
 }
 
-/// sled panics on some damage instead of returning an error.
+thread_local! {
+    /// Whether a panic on this thread is sled's way of saying that its files are damaged.
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// sled panics on some damage instead of returning an error. That is said in our own words, once.
 fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+    static QUIETER: Once = Once::new();
+    QUIETER.call_once(|| {
+        let loud = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            if !GUARDED.get() {
+                loud(panic);
+            }
+        }));
+    });
+    GUARDED.set(true);
+    let done = catch_unwind(AssertUnwindSafe(work));
+    GUARDED.set(false);
+    done.unwrap_or_else(|panic| {
         let text = panic
             .downcast_ref::<String>()
             .map(String::as_str)

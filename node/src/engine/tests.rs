@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
-use lymph_scenarios::RulesBuilder;
+use lymph_scenarios::line::{Line, Source};
+use lymph_scenarios::{RuleFile, RulesBuilder};
 
 use super::testing::overflow;
 use super::*;
@@ -257,6 +258,118 @@ fn late_lines_are_recorded_and_not_enforced() {
         bans(&detect(&mut engine, "a/b", "192.0.2.1", 4100)),
         [("192.0.2.1".to_owned(), 4100 + 7200)]
     );
+}
+
+/// Six events of one source at once are too many.
+const SIX: &str = "\
+type: leaky
+name: test/six
+description: six of the same
+filter: evt.Meta.source_ip != ''
+groupby: evt.Meta.source_ip
+capacity: 5
+leakspeed: 10s
+labels:
+  remediation: true
+";
+const FIRST_WORD: &str = "\
+name: test/first-word
+description: the first word is the source
+onsuccess: next_stage
+grok:
+  pattern: '^%{IP:source}'
+  apply_on: Line.Raw
+statics:
+  - meta: source_ip
+    expression: evt.Parsed.source
+";
+
+fn six() -> Arc<Rules> {
+    let mut builder = RulesBuilder::new(BTreeMap::new());
+    for (path, text) in [
+        ("parsers/s00-raw/first.yaml", FIRST_WORD),
+        ("scenarios/six.yaml", SIX),
+    ] {
+        builder
+            .add(&RuleFile {
+                path: path.to_owned(),
+                text: text.to_owned(),
+            })
+            .unwrap();
+    }
+    Arc::new(builder.finish().unwrap())
+}
+
+/// Lines of three sources that take turns: those of the last one come late and are one too few.
+fn lines() -> impl Iterator<Item = (u64, String)> {
+    let who = |n: u64| if n < 12 { n % 2 } else { 2 };
+    (0..17).map(move |n| (n, format!("192.0.2.{} did it", who(n))))
+}
+
+fn read(
+    engine: &mut Engine,
+    disk: &mut BTreeMap<RecordKey, Record>,
+    range: std::ops::Range<u64>,
+) -> Vec<(String, u64)> {
+    let source = Arc::new(Source::file("log", "test"));
+    let mut all = Vec::new();
+    for (id, text) in lines().filter(|(n, _)| range.contains(n)) {
+        let now = at(1);
+        let line = Line {
+            text: text.as_bytes(),
+            source: &source,
+            id,
+            received_at: now,
+        };
+        let actions = engine.handle(Input::Line(line), now);
+        save(disk, &actions);
+        all.extend(bans(&actions));
+    }
+    all
+}
+
+/// The daemon dies after any line, with its records on disk and its checkpoint from any line before: the lines
+/// since are read again, and what is decided is what would have been decided anyway.
+#[test]
+fn whenever_it_dies_the_same_is_decided() {
+    let rules = six();
+    let mut undisturbed = BTreeMap::new();
+    read(
+        &mut Engine::new(rules.clone(), Settings::default(), 1),
+        &mut undisturbed,
+        0..17,
+    );
+    let targets = |disk: &BTreeMap<RecordKey, Record>| {
+        let step = |record: &Record| match record {
+            Record::Decision(decision) => Some((decision.id, decision.target, decision.step)),
+            Record::Alert(_) | Record::Rung(..) => None,
+        };
+        disk.values().filter_map(step).collect::<Vec<_>>()
+    };
+    assert_eq!(targets(&undisturbed).len(), 2);
+    for dies_at in 0..=17 {
+        for checkpoint_at in 0..=dies_at {
+            let mut disk = BTreeMap::new();
+            let mut engine = Engine::new(rules.clone(), Settings::default(), 1);
+            read(&mut engine, &mut disk, 0..checkpoint_at);
+            let snapshot = engine.snapshot().encode().unwrap();
+            read(&mut engine, &mut disk, checkpoint_at..dies_at);
+
+            let mut engine = Engine::new(rules.clone(), Settings::default(), 2);
+            for record in disk.clone().into_values() {
+                engine.handle(Input::Restored(record), at(0));
+            }
+            let snapshot = Snapshot::decode(&snapshot).unwrap();
+            engine.handle(Input::Resumed(Box::new(snapshot)), at(0));
+            read(&mut engine, &mut disk, checkpoint_at..17);
+            assert_eq!(
+                targets(&disk),
+                targets(&undisturbed),
+                "dies at {dies_at}, checkpoint at {checkpoint_at}"
+            );
+            assert_eq!(engine.alerts().len(), 2);
+        }
+    }
 }
 
 #[test]
