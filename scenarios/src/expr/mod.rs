@@ -10,8 +10,9 @@
 //!
 //! Where it differs from CrowdSec on purpose: types are checked when they are used, not when a rule is loaded;
 //! a map that `ParseKV` made reads nil for a key it has not, and not the empty text; `evt.Appsec` is always
-//! empty; the functions that would need a database or the network are refused; `toJSON` and maps are in order
-//! of their keys.
+//! empty; the functions that would need a database or the network are refused, those of time zones among them;
+//! a bytes literal is a text; a weekday or month compares with a number; `keys` and the like are in order of the
+//! keys; `.` and negated classes of patterns match bytes; a lone surrogate in JSON is an error.
 //!
 //! Path of an expression: `lex`, `parse` (into `ast`), `compile` and `simplify` (into `node`), `eval`.
 

@@ -17,6 +17,10 @@ pub(super) fn find<'d, 'i>(root: Node<'d, 'i>, path: &str) -> Option<Node<'d, 'i
     let steps = steps(path)?;
     for step in &steps {
         let (select, filters) = parts(step)?;
+        if select.is_empty() && filters.is_empty() {
+            here = with_all_below(&here);
+            continue;
+        }
         let mut next = Vec::new();
         for node in here {
             let mut candidates = selected(node, select)?;
@@ -84,16 +88,31 @@ fn closing(inner: &str) -> Option<usize> {
     None
 }
 
+/// Between two slashes: these elements, which are in the document's order, and all below them, each once.
+fn with_all_below<'d, 'i>(nodes: &[Node<'d, 'i>]) -> Vec<Node<'d, 'i>> {
+    let mut all: Vec<Node<'d, 'i>> = Vec::new();
+    for node in nodes {
+        // What lies below one that was seen was seen with it.
+        if all
+            .last()
+            .is_some_and(|last| node.id().get() <= last.id().get())
+        {
+            continue;
+        }
+        all.extend(
+            node.descendants()
+                .filter(|below| below.is_element() || below == node),
+        );
+    }
+    all
+}
+
 fn selected<'d, 'i>(node: Node<'d, 'i>, select: &str) -> Option<Vec<Node<'d, 'i>>> {
     Some(match select {
         "." => vec![node],
         ".." => node.parent().into_iter().collect(),
         "*" => node.children().filter(Node::is_element).collect(),
-        // Between two slashes: this element and all below it.
-        "" => node
-            .descendants()
-            .filter(|below| below.is_element() || *below == node)
-            .collect(),
+        "" => return None,
         name => node
             .children()
             .filter(|child| child.is_element() && is_named(*child, name))

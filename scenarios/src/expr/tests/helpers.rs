@@ -196,3 +196,60 @@ fn stash() {
         assert_eq!(show(&value), with, "{source}");
     }
 }
+
+/// Each takes milliseconds; a quadratic one would take minutes and a recursive one the stack.
+#[test]
+fn hostile_texts_are_answered() {
+    for (_, text) in [
+        ("deep XML", "<a>".repeat(20_000)),
+        (
+            "deep closed XML",
+            format!("{}{}", "<a>".repeat(9_000), "</a>".repeat(9_000)),
+        ),
+        (
+            "entities",
+            "<!DOCTYPE a [<!ENTITY x \"xx\"><!ENTITY y \"&x;&x;\">]><a>&y;</a>".to_owned(),
+        ),
+        ("wide XML", format!("<a>{}</a>", "<b/>".repeat(15_000))),
+        ("deep JSON", "[".repeat(60_000)),
+        ("deep objects", "{\"a\":".repeat(10_000)),
+        ("long escapes", format!("{{\"a\":\"{}", "\\".repeat(60_000))),
+        ("quotes", "\"".repeat(60_000)),
+        ("pairs", "a=\"".repeat(20_000)),
+        ("equals", "=".repeat(60_000)),
+        ("keys", "a.".repeat(30_000)),
+        ("percent", "%".repeat(60_000)),
+    ] {
+        for source in [
+            "XMLGetNodeValue(evt.Line.Raw, '//a//a//b')",
+            "XMLGetNodeValue(evt.Line.Raw, \"//*[a]//*[@x='y']//*[-1]\")",
+            "JsonExtract(evt.Line.Raw, 'a.a.a')",
+            "JsonExtractObject(evt.Line.Raw, 'a')",
+            "JsonExtractUnescape(evt.Line.Raw, 'a')",
+            "UnmarshalJSON(evt.Line.Raw, evt.Unmarshaled, 'a')",
+            "ParseKV(evt.Line.Raw, evt.Unmarshaled, 'a')",
+            "ParseKVLax(evt.Line.Raw, evt.Unmarshaled, 'a')",
+            "Sprintf(evt.Line.Raw, 1)",
+            "Match('*a*b*c*d*e', evt.Line.Raw)",
+            "ParseUri(evt.Line.Raw)",
+            "len(Split(evt.Line.Raw, ''))",
+            "any(Split(evt.Line.Raw, ''), {evt.Line.Raw contains (# + 'zz')})",
+            "toJSON(Split(evt.Line.Raw, 'a'))",
+            "Lower(evt.Line.Raw) matches evt.Line.Raw",
+        ] {
+            let mut keys = Keys::default();
+            let expr: Expr =
+                compile(source, Globals::Parser, &mut keys, &Fixture::empty().files).unwrap();
+            let mut event = crate::event::Event::new(Arc::new(keys));
+            let origin = Arc::default();
+            let line = crate::line::Line {
+                text: text.as_bytes(),
+                source: &origin,
+                id: 1,
+                received_at: NOW,
+            };
+            event.start(&line);
+            let _ = expr.eval(&Env::of(&event, NOW));
+        }
+    }
+}
