@@ -284,6 +284,8 @@ enum Item {
 fn class_item(rest: &mut Rest<'_>) -> Result<Option<Item>, PatternError> {
     if rest.text().starts_with("[:")
         && let Some(length) = rest.text().find(":]")
+        // In `[:]` the colon would be both ends.
+        && length >= 2
     {
         let name = &rest.text()[..length + 2];
         if name[2..length]
