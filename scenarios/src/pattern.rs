@@ -456,6 +456,8 @@ mod tests {
         check(r"\${jndi:", "x${jndi:", Some("${jndi:"));
         check("%{x}", "%{x}", Some("%{x}"));
         check("[[]", "a[", Some("["));
+        check("[[:]+", "a[:b", Some("[:"));
+        check("[:]", "a:", Some(":"));
         check("[]a]+", "x]a]", Some("]a]"));
         check("[^]a]+", "]ax]", Some("x"));
         check("[a&&b]+", "a&b", Some("a&b"));

@@ -9,6 +9,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use lymph_protocol::Timestamp;
@@ -96,7 +97,10 @@ pub fn save<E: Serialize>(path: &Path, record: &Record<E>) -> Result<(), SaveErr
 }
 
 fn replace(path: &Path, temporary: &Path, body: &[u8]) -> io::Result<()> {
-    let mut file = File::create(temporary)?;
+    // Its owner's only: it names addresses and what they did.
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(temporary)?;
     file.write_all(MAGIC)?;
     file.write_all(&Sha256::digest(body))?;
     file.write_all(body)?;
@@ -175,6 +179,9 @@ mod tests {
             );
         }
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        let mode =
+            std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600, "its owner's only");
     }
 
     #[test]
