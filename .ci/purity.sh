@@ -24,6 +24,7 @@ only() { # CRATE PATTERN ALLOWED-PATH-REGEX
 }
 only bincode '\bbincode::' '^protocol/src/codec'
 only sled '\bsled::' '^node/src/daemon/store'
+only netlink-sys '\bnetlink_sys::' '^node/src/daemon/firewall/netlink'
 only notify '\bnotify::' '^node/src/daemon/(tail|wake)'
 only 'the YAML crate' '\bserde_saphyr::' '^scenarios/src/document'
 # (tokio's Instant paces the loop and never reaches the engine; the engine's time comes from clock.rs.)

@@ -96,6 +96,10 @@ impl Daemon {
             .open(log)
             .unwrap();
         let mut command = lymph(&["--state", state.to_str().unwrap(), "run"]);
+        // Nothing here may touch the firewall of the machine that runs the tests.
+        if !arguments.contains(&"--firewall") {
+            command.args(["--firewall", "dry-run"]);
+        }
         command
             .args(arguments)
             .stdout(log.try_clone().unwrap())

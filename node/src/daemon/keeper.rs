@@ -119,8 +119,8 @@ impl Keeper {
 
     /// Why nothing is saved, if that is so.
     #[must_use]
-    pub(super) fn failure(&self) -> Option<&str> {
-        self.failed.as_ref().map(|(why, _)| why.as_str())
+    pub(super) fn failure(&self) -> Option<String> {
+        self.failed.as_ref().map(|(why, _)| why.clone())
     }
 
     /// Open a failed store again if it is time, and fill it with all `records`.
@@ -170,7 +170,7 @@ impl Keeper {
             changes.save(record);
         }
         if self.was_read {
-            unknown.keys().for_each(|key| changes.remove(*key));
+            unknown.keys().for_each(|key| changes.remove(key.clone()));
             unknown.clear();
         }
         opened.store.write(&changes)?;

@@ -14,16 +14,22 @@ pub mod checkpoint;
 pub mod clock;
 pub mod discover;
 pub mod docker;
+mod enforcer;
+pub mod firewall;
 pub mod journal;
 mod keeper;
 mod lock;
+mod names;
 mod node;
+mod sessions;
 pub mod sources;
 mod start;
 mod stdin;
 mod store;
 mod surroundings;
 pub mod tail;
+
+pub(crate) use start::{make_state_folder, panic_flag};
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -43,8 +49,10 @@ use crate::engine::{Engine, Input, Snapshot};
 use api::Api;
 use checkpoint::{Loaded, Record};
 use clock::{Clock, Stopwatch};
+use enforcer::Enforcer;
 use keeper::Keeper;
 use lock::StateLock;
+use names::{Found, Names};
 use node::{Facts, Node};
 use sources::Sources;
 use store::StoreError;
@@ -57,13 +65,15 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(2);
 const CHECKPOINT_SHARE: u32 = 20;
 /// Least time between two deadlines: many that are close together then cost one wake-up.
 const TICK_PAUSE: Duration = Duration::from_millis(20);
-/// How often the surroundings of the machine are looked at.
-const SURROUNDINGS_EVERY: Duration = Duration::from_secs(60);
+/// How often the surroundings of the machine are looked at: who has just logged in should not wait.
+const SURROUNDINGS_EVERY: Duration = Duration::from_secs(5);
+/// How long the start waits for the firewall.
+const SETTLE: Duration = Duration::from_secs(60);
 
 /// Run until a signal says otherwise. `out` is for the first words to whoever started it.
 pub async fn run(settings: Settings, out: &mut (dyn Write + Send)) -> Result<()> {
     let mut end = End::new()?;
-    let firewall = start::firewall(settings.firewall)?.to_owned();
+    let enforcing = start::firewall(&settings)?;
     let rules = RuleSet {
         bundled: settings.bundled_rules,
         folder: settings.rules.clone(),
@@ -72,14 +82,15 @@ pub async fn run(settings: Settings, out: &mut (dyn Write + Send)) -> Result<()>
     let watched = start::sources(&settings)?;
     start::make_state_folder(&settings.state)?;
     let lock = StateLock::take(&settings.state)?;
-    start::introduce(out, &settings, &watched)?;
+    start::introduce(out, &settings, &watched, &enforcing)?;
     for warning in rules.warnings() {
         tracing::warn!("{warning}");
     }
 
     let clock = Clock::start();
     let now = clock.now();
-    let (mut node, positions) = restore(&settings, rules, firewall, now)?;
+    let (mut node, positions) = restore(&settings, rules, enforcing, now)?;
+    settle(&mut node, &clock).await;
     let (sources, notices) = Sources::new(watched.specs, positions);
     notices.into_iter().for_each(|notice| node.note(notice));
     let api = Api::start(&settings.state)?;
@@ -91,8 +102,10 @@ pub async fn run(settings: Settings, out: &mut (dyn Write + Send)) -> Result<()>
         api,
         checkpoint,
         last_surroundings: now,
+        names: Names::start(),
         _lock: lock,
     };
+    daemon.want_names();
     daemon.checkpoint.is_due = true;
     daemon.save_checkpoint().await;
     // Without a service manager there is nobody to tell.
@@ -106,7 +119,7 @@ pub async fn run(settings: Settings, out: &mut (dyn Write + Send)) -> Result<()>
 fn restore(
     settings: &Settings,
     rules: Arc<lymph_scenarios::Rules>,
-    firewall: String,
+    enforcing: start::Enforcing,
     now: Timestamp,
 ) -> Result<(Node, Option<sources::Positions>)> {
     let (keeper, records, said) = Keeper::open(settings.state.join("store"), now);
@@ -115,10 +128,13 @@ fn restore(
     let facts = Facts {
         state: settings.state.clone(),
         config: settings.config.clone(),
-        firewall,
+        firewall: enforcing.text,
         started_at: now,
     };
-    let mut node = Node::new(engine, keeper, facts);
+    let writer = firewall::Writer::start(enforcing.backend)
+        .context("the firewall's writer cannot be started")?;
+    let enforcer = Enforcer::new(writer, enforcing.name, start::panic_flag(&settings.state));
+    let mut node = Node::new(engine, keeper, enforcer, facts);
     node.take(Input::Surroundings(surroundings::look()), now);
     let records_count = records.len();
     for record in records {
@@ -163,6 +179,21 @@ fn restore(
     };
     node.write(now);
     Ok((node, positions))
+}
+
+/// What was decided before is in force before the first line is read; a firewall that refuses keeps nobody waiting.
+async fn settle(node: &mut Node, clock: &Clock) {
+    node.enforce(clock.now());
+    let patience = tokio::time::sleep(SETTLE);
+    tokio::pin!(patience);
+    while node.enforcer.is_busy() {
+        tokio::select! {
+            () = &mut patience => {
+                return tracing::warn!("the firewall takes long; lines are read meanwhile");
+            }
+            word = node.enforcer.word() => node.heard(word, clock.now()),
+        }
+    }
 }
 
 /// A number that nobody outside can guess, from the system's own source of them.
@@ -210,6 +241,7 @@ struct Daemon {
     api: Api,
     checkpoint: Checkpoint,
     last_surroundings: Timestamp,
+    names: Names,
     _lock: StateLock,
 }
 
@@ -252,12 +284,16 @@ impl Daemon {
                     tracing::trace!(why = deadline.map(|(_, why)| why), "woke up");
                     let now = self.clock.now();
                     self.node.take(Input::Tick, now);
+                    self.node.enforce(now);
                     self.node.write(now);
                     not_before = tokio::time::Instant::now() + TICK_PAUSE;
                 }
+                word = self.node.enforcer.word() => self.node.heard(word, self.clock.now()),
                 _ = look_after.tick() => self.look_after(),
+                found = self.names.found() => self.found(found),
                 Some(question) = self.api.questions.recv() => {
                     self.node.answer(question, &self.sources, self.clock.now());
+                    self.want_names();
                 }
                 batch = self.sources.next() => {
                     self.node.take_lines(&batch, self.clock.now());
@@ -268,8 +304,44 @@ impl Daemon {
         }
     }
 
+    /// Have the names on the allowlist looked up.
+    fn want_names(&mut self) {
+        let wanted: Vec<_> = self.node.engine.allowlist().names().cloned().collect();
+        self.node.unresolved.retain(|name, _| wanted.contains(name));
+        self.names.want(wanted);
+    }
+
+    /// A name was looked up, or not.
+    fn found(&mut self, found: Found) {
+        let now = self.clock.now();
+        let Found { name, addresses } = found;
+        match addresses {
+            Ok(addresses) => {
+                self.node.unresolved.remove(&name);
+                self.node.take(Input::Resolved { name, addresses }, now);
+                self.node.enforce(now);
+                self.node.write(now);
+            }
+            Err(why) => {
+                if self
+                    .node
+                    .unresolved
+                    .insert(name.clone(), why.clone())
+                    .is_none()
+                {
+                    tracing::warn!(
+                        "{name} on the allowlist cannot be looked up: {why}; what it was before stays allowed"
+                    );
+                }
+            }
+        }
+    }
+
     /// Once a second: everything that needs no haste.
     fn look_after(&mut self) {
+        if let Some(said) = self.node.enforcer.look_after() {
+            tracing::warn!("{said}");
+        }
         if let Some(before) = self.clock.check() {
             let now = self.clock.now();
             self.node.take(Input::ClockStepped { before }, now);
@@ -281,6 +353,7 @@ impl Daemon {
             self.node
                 .take(Input::Surroundings(surroundings::look()), now);
         }
+        self.node.enforce(now);
         self.node.mend_store(now);
         self.node.write(now);
         self.start_checkpoint(now);
@@ -368,6 +441,13 @@ impl Daemon {
         self.node.write(self.clock.now());
         self.save_checkpoint().await;
         self.api.stop();
+        self.names.stop();
+        if self.node.enforcer.is_enforcing() {
+            tracing::info!(
+                "bans stay in the firewall until they end; `lymph panic` takes them out"
+            );
+        }
+        self.node.enforcer.stop();
     }
 }
 
