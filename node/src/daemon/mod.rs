@@ -10,6 +10,11 @@
 //! the lines since are read again, and a detection that is made again has the same id and adds nothing.
 
 pub mod api;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the node does not keep its book yet")
+)]
+mod book;
 pub mod checkpoint;
 pub mod clock;
 pub mod discover;
