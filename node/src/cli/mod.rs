@@ -9,6 +9,11 @@ mod client;
 mod decisions;
 mod explain;
 mod input;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "no command imports or exports yet")
+)]
+mod lists;
 mod log_type;
 mod out;
 mod pages;
