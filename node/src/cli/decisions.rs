@@ -57,7 +57,7 @@ fn delete(global: &Global, args: &Delete, out: &mut Out) -> Result<()> {
 
 fn export(global: &Global, format: Written, out: &mut Out) -> Result<()> {
     let decisions: Vec<DecisionView> = client::get(global, "/decisions")?;
-    let rows = decisions.iter().map(|decision| lists::Row {
+    let rows = decisions.iter().map(|decision| lists::write::Row {
         subject: &decision.subject,
         scope: &decision.scope,
         kind: &decision.kind,
@@ -66,9 +66,9 @@ fn export(global: &Global, format: Written, out: &mut Out) -> Result<()> {
         origin: &decision.origin,
     });
     match format {
-        Written::Json => lists::write_json(rows, &mut *out)?,
-        Written::Csv => lists::write_csv(rows, &mut *out)?,
-        Written::Plain => lists::write_plain(rows, &mut *out)?,
+        Written::Json => lists::write::write_json(&mut *out, rows)?,
+        Written::Csv => lists::write::write_csv(&mut *out, rows)?,
+        Written::Plain => lists::write::write_plain(&mut *out, rows)?,
     }
     Ok(out.flush()?)
 }

@@ -137,7 +137,7 @@ fn terminal_width() -> u16 {
 }
 
 /// Whether a character can steer a terminal or turn the direction of writing.
-fn steers(character: char) -> bool {
+pub(super) fn steers(character: char) -> bool {
     let turns = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}');
     character.is_control() || turns
 }

@@ -10,6 +10,7 @@
 //! the lines since are read again, and a detection that is made again has the same id and adds nothing.
 
 pub mod api;
+mod book;
 pub mod checkpoint;
 pub mod clock;
 pub mod discover;
@@ -122,7 +123,7 @@ fn restore(
     enforcing: start::Enforcing,
     now: Timestamp,
 ) -> Result<(Node, Option<sources::Positions>)> {
-    let (keeper, records, said) = Keeper::open(settings.state.join("store"), now);
+    let (keeper, records, said) = Keeper::open(&settings.state, now);
     said.iter().for_each(|said| tracing::warn!("{said}"));
     let engine = Engine::new(rules, settings.engine.clone(), seed());
     let facts = Facts {

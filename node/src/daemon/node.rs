@@ -126,18 +126,19 @@ impl Node {
         }
     }
 
-    /// Try a failed store again.
+    /// Try a failed store or book again.
     pub(super) fn mend_store(&mut self, now: Timestamp) {
-        let Some(retried) = self.keeper.retry(self.engine.records(), now) else {
-            return;
-        };
-        if let Some(said) = retried.said {
-            tracing::warn!("{said}");
+        let of_book = self.keeper.mend_book(self.engine.records(), now);
+        let of_store = self.keeper.retry(self.engine.records(), now);
+        for retried in [of_book, of_store].into_iter().flatten() {
+            if let Some(said) = retried.said {
+                tracing::warn!("{said}");
+            }
+            for record in retried.restored {
+                self.take(Input::Restored(record), now);
+            }
+            self.write(now);
         }
-        for record in retried.restored {
-            self.take(Input::Restored(record), now);
-        }
-        self.write(now);
     }
 
     /// Tell the operator about a source, and remember the last word.
