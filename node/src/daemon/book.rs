@@ -267,8 +267,9 @@ impl Book {
 }
 
 impl<P: Paper> Book<P> {
-    /// Write changes at the end of the book. They are on disk when this returns; after an error none of them
-    /// counts.
+    /// Write changes at the end of the book. They are on disk when this returns. After an error none of them
+    /// counts: what was written of them is cut off, now or before the next append. Only if the disk refuses that
+    /// as well and the process ends, the next start finds those that are whole.
     pub(super) fn append(&mut self, changes: &[Change]) -> Result<(), BookError> {
         if changes.is_empty() {
             return Ok(());

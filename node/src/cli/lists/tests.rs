@@ -342,6 +342,40 @@ fn reasons_are_cleaned_and_cut_between_characters() {
     assert!(reason.starts_with("abé") && reason.len() == REASON_BYTES_MAX);
 }
 
+/// The same two decisions as CrowdSec's importer is tested with, in both of its formats.
+#[test]
+fn crowdsecs_own_samples() {
+    let expected = [
+        "1.6.11.16 ban 3600 manual import from csv",
+        "2.7.12.17 ban 3600 manual import from csv",
+    ];
+    let json = r#"[
+    {
+        "origin": "cscli",
+        "scope": "ip",
+        "value": "1.6.11.16",
+        "reason": "manual import from csv",
+        "type": "ban",
+        "duration": "1h"
+    },
+    {
+        "origin": "cscli",
+        "scope": "ip",
+        "value": "2.7.12.17",
+        "reason": "manual import from csv",
+        "type": "ban",
+        "duration": "1h"
+    }
+]
+"#;
+    let csv = "origin,scope,value,reason,type,duration
+cscli,ip,1.6.11.16,manual import from csv,ban,1h
+cscli,ip,2.7.12.17,manual import from csv,ban,1h
+";
+    check(Format::CrowdsecJson, json, &expected, &[]);
+    check(Format::CrowdsecCsv, csv, &expected, &[]);
+}
+
 /// A disk or network that breaks off in the middle.
 struct Broken(usize);
 
@@ -441,11 +475,43 @@ proptest! {
         harmless(&bytes);
     }
 
+    /// Most of what goes wrong is a good list with something wrong in it.
+    #[test]
+    fn nor_do_lists_that_were_tampered_with(
+        which in 0usize..SAMPLES.len(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0u8..3), 0..6),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut bytes = SAMPLES[which].as_bytes().to_vec();
+        for (at, byte, how) in changes {
+            let at = at.index(bytes.len());
+            match how {
+                0 => bytes[at] = byte,
+                1 => bytes.insert(at, byte),
+                _ => drop(bytes.drain(at..bytes.len().min(at + usize::from(byte % 9)))),
+            }
+            if bytes.is_empty() {
+                bytes.push(byte);
+            }
+        }
+        harmless(&bytes);
+        harmless(&bytes[..cut.index(bytes.len())]);
+    }
+
     #[test]
     fn nor_do_texts_that_look_like_lists(text in r#"([\[\]{}:,"\n\t \\;#/.-]|192\.0\.2\.[0-9]|::1|value|ip|duration|decisions|null|true|1h|Ip:){0,60}"#) {
         harmless(text.as_bytes());
     }
 }
+
+const SAMPLES: [&str; 5] = [
+    r#"[{"duration":"4h","reason":"a \"b\" \u00e9","scope":"ip","type":"ban","value":"192.0.2.1"},
+{"value":"2001:db8::1","duration":"1h2m3.5s","simulated":false}]"#,
+    r#"[{"decisions":[{"duration":"3h","scenario":"x","scope":"Range","type":"ban","value":"192.0.2.0/24"}],"events":[{"meta":[1,2.5e3,null]}],"source":{"cn":"FR"}},{"decisions":null}]"#,
+    "id,source,ip,reason,action,country,as,events_count,expiration,simulated,alert_id\r\n1,crowdsec,Ip:192.0.2.1,\"a, \"\"b\"\"\",ban,FR,x,6,3h59m,false,4\r\n",
+    "; DROP\n192.0.2.0/24 ; SBL1\n192.0.2.1-192.0.2.77 # x\n2001:db8:: - 2001:db8:9::\n::ffff:1.2.3.4/120\n",
+    "# IPsum\n192.0.2.1\t11\n192.0.2.2\t1\n",
+];
 
 /// However they are read, they come to an end, and what is said can be shown.
 fn harmless(bytes: &[u8]) {
