@@ -207,16 +207,13 @@ impl Enforcer {
 
     fn send(&mut self, order: Order) {
         let is_all = matches!(order, Order::Replace(_));
-        match self.writer.try_send(order) {
-            Ok(()) => {
-                self.under_way = true;
-                self.needs_all &= !is_all;
-            }
+        if self.writer.send(order) {
+            self.under_way = true;
+            self.needs_all &= !is_all;
+        } else {
             // Only look-ups can have filled the queue. What was to be sent is among everything.
-            Err(()) => {
-                self.needs_all = true;
-                (self.pause, self.not_before) = (PAUSE_MIN, Stopwatch::start());
-            }
+            self.needs_all = true;
+            (self.pause, self.not_before) = (PAUSE_MIN, Stopwatch::start());
         }
     }
 
@@ -321,7 +318,7 @@ impl Enforcer {
                 self.pending.clear();
                 self.needs_all = true;
                 self.tell_waiting(&Settled::NotInForce("panic".to_owned()));
-                if self.writer.try_send(Order::Open).is_ok() {
+                if self.writer.send(Order::Open) {
                     self.under_way = true;
                 }
                 Some("PANIC: nothing is enforced until `lymph resume`")
@@ -358,8 +355,9 @@ impl Enforcer {
     pub(super) fn look(&mut self, target: Target, kind: Kind) -> Option<Looked> {
         let entry = entry(target, kind).filter(|_| self.is_enforcing())?;
         let (tell, told) = oneshot::channel();
-        self.writer.try_send(Order::Look(vec![entry], tell)).ok()?;
-        Some(told)
+        self.writer
+            .send(Order::Look(vec![entry], tell))
+            .then_some(told)
     }
 
     /// Nothing more comes.

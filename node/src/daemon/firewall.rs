@@ -157,9 +157,9 @@ impl Writer {
         Ok((Writer { orders, thread }, words))
     }
 
-    /// Send an order, unless too many wait already.
-    pub fn try_send(&self, order: Order) -> Result<(), ()> {
-        self.orders.try_send(order).map_err(drop)
+    /// Send an order, unless too many wait already. Says whether it was sent.
+    pub fn send(&self, order: Order) -> bool {
+        self.orders.try_send(order).is_ok()
     }
 
     /// Have what was ordered carried out, and end. Words that nobody reads any more must not keep it.
