@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use crate::lab::{eventually, skipped};
-use crate::support::{Daemon, fail_to_log_in, lymph, say};
+use crate::support::{Daemon, fail_to_log_in, fail_to_log_in_at, lymph, say};
 
 struct Place {
     dir: tempfile::TempDir,
@@ -131,6 +131,40 @@ fn failed_logins_become_a_decision_that_can_be_asked_about() {
         "there is nothing to lift"
     );
     assert_eq!(daemon.stop(), 0);
+}
+
+/// Dates without an offset are meant in the zone of the machine, or of the host that a source is from.
+#[test]
+fn local_dates_are_understood_wherever_the_machine_is() {
+    let place = Place::new();
+    for zone in ["America/New_York", "Asia/Kolkata"] {
+        let log = place.path("auth.log");
+        fs::write(&log, "").unwrap();
+        let remote = place.path("remote.log");
+        fs::write(&remote, "").unwrap();
+        let config = format!(
+            "[[source]]\ntype = \"sshd\"\npath = {log:?}\n\
+             [[source]]\ntype = \"sshd\"\npath = {remote:?}\ntimezone = \"America/Caracas\"\n"
+        );
+        let path = place.path("lymph.toml");
+        fs::write(&path, config).unwrap();
+        let state = place.path(&format!("state-{}", &zone[..4]));
+        let daemon = Daemon::start_in(&state, &["--config", path.to_str().unwrap()], zone);
+        fail_to_log_in_at(zone, &log, "203.0.113.9", 6);
+        fail_to_log_in_at("America/Caracas", &remote, "203.0.113.10", 6);
+        daemon.wait_for("203.0.113.9");
+        daemon.wait_for("203.0.113.10");
+        let decisions = daemon.say(&["decisions", "list", "--json"]).json();
+        let left = |row: &serde_json::Value| row["seconds_left"].as_u64().unwrap();
+        assert!(
+            decisions
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|row| left(row) > 3500),
+            "{zone}: {decisions}"
+        );
+    }
 }
 
 #[test]

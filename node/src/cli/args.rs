@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use lymph_scenarios::date::Zone;
 
 use crate::config::settings::{Firewall, SourceSetting};
+use crate::config::zone;
 
 /// An immune system for servers: reads the logs, detects attacks, decides whom to ban.
 #[derive(Debug, Parser)]
@@ -147,6 +149,9 @@ pub struct Replay {
     /// what the first lines look like].
     #[arg(long = "type", value_name = "TYPE")]
     pub log_type: Option<String>,
+    /// Zone of dates that have no offset, such as Europe/Berlin [default: this machine's].
+    #[arg(long, value_name = "ZONE", value_parser = zone::named)]
+    pub timezone: Option<Zone>,
     /// Which rules are used.
     #[command(flatten)]
     pub rules: RuleArgs,
@@ -161,6 +166,9 @@ pub struct Explain {
     /// What wrote it, as for replay.
     #[arg(long = "type", value_name = "TYPE")]
     pub log_type: Option<String>,
+    /// Zone of dates that have no offset, such as Europe/Berlin [default: this machine's].
+    #[arg(long, value_name = "ZONE", value_parser = zone::named)]
+    pub timezone: Option<Zone>,
     /// Which rules are used.
     #[command(flatten)]
     pub rules: RuleArgs,

@@ -39,6 +39,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::Settings;
 use crate::config::rules::RuleSet;
+use crate::config::zone;
 use crate::engine::{Engine, Input, Snapshot};
 use api::Api;
 use checkpoint::{Loaded, Record};
@@ -69,11 +70,15 @@ pub async fn run(settings: Settings, out: &mut (dyn Write + Send)) -> Result<()>
         folder: settings.rules.clone(),
     };
     let rules = Arc::new(rules.load()?);
-    let watched = start::sources(&settings)?;
+    let (zone, unknown_zone) = zone::of_this_machine();
+    let watched = start::sources(&settings, &zone)?;
     start::make_state_folder(&settings.state)?;
     let lock = StateLock::take(&settings.state)?;
     start::introduce(out, &settings, &watched)?;
     for warning in rules.warnings() {
+        tracing::warn!("{warning}");
+    }
+    if let Some(warning) = unknown_zone {
         tracing::warn!("{warning}");
     }
 

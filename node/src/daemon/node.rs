@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use lymph_protocol::Timestamp;
+use lymph_scenarios::Skewed;
 
 use super::api::Question;
 use super::api::views::{
     AlertView, CountersView, DecisionView, RuleView, SourceView, StatusView, UnbannedView, WhyView,
 };
 use super::keeper::Keeper;
-use super::sources::{Batch, Counters, Notice, Sources};
+use super::sources::{Batch, Counters, Notice, NoticeKind, Sources};
 use crate::engine::alerts::Alert;
 use crate::engine::policy::Outcome;
 use crate::engine::target::Target;
@@ -128,6 +129,7 @@ impl Node {
                 };
                 tracing::info!("{} of {target} ends: {why}", kind.name());
             }
+            Action::Notice(engine::Notice::Skewed(skewed)) => self.note(words_for(&skewed)),
             Action::Notice(notice) => tell(&notice),
         }
     }
@@ -285,6 +287,8 @@ impl Node {
 fn tell(notice: &engine::Notice) {
     match notice {
         engine::Notice::Detected(alert) => tell_detection(alert),
+        // A matter of its source, and kept with that.
+        engine::Notice::Skewed(_) => {}
         engine::Notice::GaveWay(decision) => {
             tracing::warn!(
                 "the table of decisions is full: {} of {} is dropped early",
@@ -298,6 +302,27 @@ fn tell(notice: &engine::Notice) {
             );
         }
     }
+}
+
+fn words_for(skewed: &Skewed) -> Notice {
+    let source = &*skewed.source;
+    if skewed.late_secs == 0 {
+        let message = "its dates are about right again";
+        return Notice::new(NoticeKind::Following, source, message);
+    }
+    let minutes = skewed.late_secs.unsigned_abs() / 60;
+    let (hours, minutes) = (minutes / 60, minutes % 60);
+    let way = if skewed.late_secs > 0 {
+        "behind"
+    } else {
+        "ahead of"
+    };
+    let message = format!(
+        "its dates are {hours} h {minutes:02} min {way} this machine's time, line after line, so its clock or its time zone looks \
+         wrong and nobody is banned for as long as they should be: set `timezone` of its [[source]] in the configuration to the \
+         zone it is written in, or the clock of the host that writes it"
+    );
+    Notice::new(NoticeKind::Skewed, source, message)
 }
 
 /// A time for people: without its milliseconds.

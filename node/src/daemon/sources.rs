@@ -25,6 +25,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use lymph_scenarios::date::Zone;
 use lymph_scenarios::line::Source;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -50,6 +51,8 @@ pub struct SourceSpec {
     pub labels: BTreeMap<String, String>,
     /// Reverse proxies whose lines name the real client elsewhere.
     pub trusted_proxies: Vec<IpNet>,
+    /// The zone of its dates without an offset.
+    pub zone: Zone,
     /// Where to begin at the very first start.
     pub start: Start,
 }
@@ -80,7 +83,7 @@ impl fmt::Display for What {
 }
 
 impl SourceSpec {
-    /// A source whose lines are of the given type, read from its end on.
+    /// A source whose lines are of the given type, dated in UTC, read from its end on.
     #[must_use]
     pub fn new(what: What, log_type: &str) -> Self {
         let labels = BTreeMap::from([("type".to_owned(), log_type.to_owned())]);
@@ -88,6 +91,7 @@ impl SourceSpec {
             what,
             labels,
             trusted_proxies: Vec::new(),
+            zone: Zone::default(),
             start: Start::End,
         }
     }
@@ -98,6 +102,7 @@ impl SourceSpec {
             module: module.to_owned(),
             labels: self.labels.clone(),
             trusted_proxies: self.trusted_proxies.clone(),
+            zone: self.zone.clone(),
             ..Source::default()
         }
     }

@@ -6,6 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use lymph_scenarios::date::Zone;
 use lymph_scenarios::nearest;
 
 use super::discover::{Found, FoundState, ThisMachine, discover};
@@ -46,21 +47,24 @@ pub(super) struct Watched {
 }
 
 /// The logs that the operator named, or else those that are here.
-pub(super) fn sources(settings: &Settings) -> anyhow::Result<Watched> {
+///
+/// Dates without an offset are in the machine's `zone`, unless a source says otherwise. What a container writes is
+/// in UTC: few are given another zone.
+pub(super) fn sources(settings: &Settings, zone: &Zone) -> anyhow::Result<Watched> {
     if settings.sources.is_empty() {
         let found = discover(&ThisMachine);
         let readable = found
             .iter()
             .filter(|found| found.state == FoundState::Readable);
         let specs = readable
-            .map(|found| SourceSpec::new(found.what.clone(), found.log_type))
+            .map(|found| in_zone(SourceSpec::new(found.what.clone(), found.log_type), zone))
             .collect();
         return Ok(Watched { specs, found });
     }
     let specs = settings
         .sources
         .iter()
-        .map(spec)
+        .map(|setting| spec(setting, zone))
         .collect::<anyhow::Result<_>>()?;
     Ok(Watched {
         specs,
@@ -68,7 +72,14 @@ pub(super) fn sources(settings: &Settings) -> anyhow::Result<Watched> {
     })
 }
 
-fn spec(setting: &SourceSetting) -> anyhow::Result<SourceSpec> {
+fn in_zone(mut spec: SourceSpec, zone: &Zone) -> SourceSpec {
+    if !matches!(spec.what, What::Docker(_)) {
+        spec.zone = zone.clone();
+    }
+    spec
+}
+
+fn spec(setting: &SourceSetting, zone: &Zone) -> anyhow::Result<SourceSpec> {
     let what = match &setting.place {
         Where::Path(pattern) => What::Files(absolute(pattern)?),
         Where::Journal(unit) => What::Journal(JournalSpec {
@@ -78,7 +89,11 @@ fn spec(setting: &SourceSetting) -> anyhow::Result<SourceSpec> {
         Where::Docker(container) => What::Docker(container_log(container)?),
         Where::Stdin => What::Stdin,
     };
-    let mut spec = SourceSpec::new(what, setting.log_type.as_deref().unwrap_or("syslog"));
+    let spec = SourceSpec::new(what, setting.log_type.as_deref().unwrap_or("syslog"));
+    let mut spec = in_zone(spec, zone);
+    if let Some(zone) = &setting.zone {
+        spec.zone = zone.clone();
+    }
     spec.labels.extend(setting.labels.clone());
     spec.trusted_proxies.clone_from(&setting.trusted_proxies);
     Ok(spec)

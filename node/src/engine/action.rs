@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use lymph_scenarios::Skewed;
+
 use super::alerts::Alert;
 use super::decision::{Decision, Kind};
 use super::record::{Record, RecordKey};
@@ -47,6 +49,8 @@ pub enum Lifted {
 pub enum Notice {
     /// A scenario ran over.
     Detected(Arc<Alert>),
+    /// The dates of a source are off, or right again.
+    Skewed(Skewed),
     /// A decision had to give way for another: the table is full.
     GaveWay(Decision),
     /// The clock was set, and so many decisions were moved along with it.

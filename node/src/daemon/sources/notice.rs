@@ -21,6 +21,8 @@ pub enum NoticeKind {
     Cut,
     /// The system does not tell of changes; the source is looked at once a second.
     Unwatched,
+    /// Its dates are off, so its zone or its clock must be wrong.
+    Skewed,
     /// Reading failed.
     Failed,
     /// The source has come to its end and will not go on.
@@ -65,6 +67,7 @@ impl Notice {
             | NoticeKind::Gap
             | NoticeKind::Cut
             | NoticeKind::Unwatched
+            | NoticeKind::Skewed
             | NoticeKind::Failed => true,
         }
     }
