@@ -271,7 +271,13 @@ impl Tail {
             let is_named = specs
                 .iter()
                 .any(|(_, pattern, _)| pattern.as_path() == Some(&path.path));
-            let stays = is_named || !path.is_gone();
+            let pattern = || {
+                specs
+                    .iter()
+                    .find(|(_, pattern, _)| pattern.means(&path.path))
+            };
+            let base = || pattern().map(|(_, pattern, _)| pattern.base());
+            let stays = is_named || !path.is_gone(base);
             if !stays {
                 out.updates.push(Update::Forget(path.name.clone()));
             }

@@ -526,6 +526,60 @@ fn nothing_is_lost_while_the_directory_is_away() {
     assert_eq!(follower.gaps, 0);
 }
 
+/// What a wildcard matched is followed from its position, whenever the folder comes.
+#[test]
+fn a_folder_that_is_mounted_late_is_read_on() {
+    for mount_point_is_there in [false, true] {
+        let (directory, _) = directory();
+        let (mounted, away) = (directory.path().join("logs"), directory.path().join("away"));
+        fs::create_dir(&mounted).unwrap();
+        let log = mounted.join("auth.log");
+        append(&log, "old\n");
+        let mut follower = Follower::new(&[&mounted.join("*.log")], Start::End);
+        append(&log, "one\n");
+        follower.second();
+        follower.save();
+        fs::rename(&mounted, &away).unwrap();
+        if mount_point_is_there {
+            fs::create_dir(&mounted).unwrap();
+        }
+        // Two starts without it.
+        for _ in 0..2 {
+            follower.kill();
+            follower.second();
+            follower.save();
+        }
+        assert!(follower.kinds().contains(&NoticeKind::Missing));
+        if mount_point_is_there {
+            fs::remove_dir(&mounted).unwrap();
+        }
+        fs::rename(&away, &mounted).unwrap();
+        append(&log, "two\n");
+        follower.second();
+        follower.expect(&["one", "two"]);
+        assert_eq!(follower.gaps, 0, "{mount_point_is_there}");
+    }
+}
+
+/// A folder that a wildcard matched and that is gone, while others are there, was deleted and not unmounted.
+#[test]
+fn what_was_deleted_while_down_is_forgotten() {
+    let (directory, _) = directory();
+    let folders = ["one", "two"].map(|name| directory.path().join(name));
+    for folder in &folders {
+        fs::create_dir(folder).unwrap();
+        append(&folder.join("auth.log"), "");
+    }
+    let mut follower = Follower::new(&[&directory.path().join("*/auth.log")], Start::End);
+    follower.second();
+    follower.save();
+    assert_eq!(follower.positions.files.len(), 2);
+    fs::remove_dir_all(&folders[0]).unwrap();
+    follower.kill();
+    follower.second();
+    assert_eq!(follower.positions.files.len(), 1);
+}
+
 #[test]
 fn a_line_of_ten_megabytes_is_cut_in_bounded_memory() {
     let (_directory, log) = directory();
