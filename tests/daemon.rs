@@ -303,6 +303,22 @@ fn an_unreadable_log_is_named_with_what_to_do_and_the_rest_is_watched() {
 }
 
 #[test]
+fn a_container_that_is_not_there_is_waited_for_and_the_rest_is_watched() {
+    let place = Place::new();
+    fs::write(place.path("auth.log"), "").unwrap();
+    let container = "nginx=docker:lymph-test-none";
+    let arguments = ["--source", container, "--source", &place.source()];
+    let daemon = Daemon::start(&place.path("state"), &arguments);
+    let attention = daemon.say(&["status", "--json"]).json()["attention"].to_string();
+    assert!(
+        attention.contains("docker:lymph-test-none: there is no such container"),
+        "{attention}"
+    );
+    place.attack("203.0.113.9");
+    daemon.wait_for("203.0.113.9");
+}
+
+#[test]
 fn without_root_or_configuration_it_says_what_it_does() {
     if std::os::unix::fs::MetadataExt::uid(&fs::metadata("/proc/self").unwrap()) != 0 {
         return skipped("another user can be had by root only");

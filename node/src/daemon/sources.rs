@@ -20,6 +20,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
@@ -35,9 +36,10 @@ pub use self::batch::{BATCH_BYTES_MAX, BATCH_LINES_MAX, Batch};
 pub use self::notice::{Notice, NoticeKind};
 pub use self::positions::Positions;
 use self::positions::Update;
+use super::docker::CONTAINERS;
 use super::journal::{self, JournalSpec};
 use super::stdin;
-use super::tail::{FileSpec, Framing, Outlet, Reader, Start, Tail};
+use super::tail::{Container, FileSpec, Framing, Outlet, Reader, Start, Tail};
 
 /// Most batches between the readers and the loop. With two the reader works while the engine does.
 const CHANNEL_BATCHES: usize = 2;
@@ -64,6 +66,8 @@ pub enum What {
     Files(String),
     /// The same for logs of Docker's `json-file` driver.
     Docker(String),
+    /// The log of the Docker container with this name.
+    Container(String),
     /// The systemd journal.
     Journal(JournalSpec),
     /// The standard input.
@@ -75,7 +79,7 @@ impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             What::Files(pattern) => f.write_str(pattern),
-            What::Docker(pattern) => write!(f, "docker:{pattern}"),
+            What::Docker(place) | What::Container(place) => write!(f, "docker:{place}"),
             What::Journal(journal) => f.write_str(&journal.name()),
             What::Stdin => f.write_str("stdin"),
         }
@@ -167,6 +171,14 @@ impl Sources {
                 }
                 What::Docker(pattern) => {
                     files.push(file_spec(&spec, pattern, Framing::Docker, "docker"))
+                }
+                What::Container(name) => {
+                    let container = Container::new(name, Path::new(CONTAINERS));
+                    let called = spec.what.to_string();
+                    files.push(FileSpec {
+                        container: Some(container),
+                        ..file_spec(&spec, &called, Framing::Docker, "docker")
+                    });
                 }
                 What::Journal(journal) => {
                     let cursor = sources.positions.journals.get(&journal.name()).cloned();
@@ -292,6 +304,7 @@ impl Drop for Sources {
 fn file_spec(spec: &SourceSpec, pattern: &str, framing: Framing, module: &str) -> FileSpec {
     FileSpec {
         pattern: pattern.to_owned(),
+        container: None,
         framing,
         start: spec.start,
         source: spec.source(String::new(), module),

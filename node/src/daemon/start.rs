@@ -1,9 +1,9 @@
 //! Before the loop: which logs are watched, what is said about it in plain words, what is restored.
 
-use std::fs::{self, DirBuilder};
+use std::fs::DirBuilder;
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, bail};
 use lymph_scenarios::date::Zone;
@@ -73,7 +73,7 @@ pub(super) fn sources(settings: &Settings, zone: &Zone) -> anyhow::Result<Watche
 }
 
 fn in_zone(mut spec: SourceSpec, zone: &Zone) -> SourceSpec {
-    if !matches!(spec.what, What::Docker(_)) {
+    if !matches!(spec.what, What::Docker(_) | What::Container(_)) {
         spec.zone = zone.clone();
     }
     spec
@@ -86,7 +86,9 @@ fn spec(setting: &SourceSetting, zone: &Zone) -> anyhow::Result<SourceSpec> {
             units: vec![unit.clone()],
             ..JournalSpec::default()
         }),
-        Where::Docker(container) => What::Docker(container_log(container)?),
+        // No name of a container holds a slash.
+        Where::Docker(log) if log.contains('/') => What::Docker(log.clone()),
+        Where::Docker(name) => What::Container(name.clone()),
         Where::Stdin => What::Stdin,
     };
     let spec = SourceSpec::new(what, setting.log_type.as_deref().unwrap_or("syslog"));
@@ -104,29 +106,6 @@ fn absolute(pattern: &str) -> anyhow::Result<String> {
     let path =
         std::path::absolute(pattern).with_context(|| format!("no such path: {pattern:?}"))?;
     Ok(path.to_str().context("paths must be UTF-8")?.to_owned())
-}
-
-/// Where Docker keeps what a container writes: by its name, its id, or the path itself.
-fn container_log(container: &str) -> anyhow::Result<String> {
-    const CONTAINERS: &str = "/var/lib/docker/containers";
-    if container.contains('/') {
-        return Ok(container.to_owned());
-    }
-    let folders = fs::read_dir(CONTAINERS)
-        .with_context(|| format!("cannot look for the container {container:?} in {CONTAINERS}; run lymph as root, or name the log file itself"))?;
-    let log_of = |folder: PathBuf| {
-        let id = folder.file_name()?.to_str()?.to_owned();
-        let config = fs::read(folder.join("config.v2.json")).ok()?;
-        let config: serde_json::Value = serde_json::from_slice(&config).ok()?;
-        let named = config["Name"]
-            .as_str()
-            .is_some_and(|name| name.trim_start_matches('/') == container);
-        let is_it = named || (container.len() >= 12 && id.starts_with(container));
-        is_it.then(|| folder.join(format!("{id}-json.log")).display().to_string())
-    };
-    let mut logs = folders.filter_map(|entry| log_of(entry.ok()?.path()));
-    logs.next()
-        .with_context(|| format!("no container {container:?} in {CONTAINERS}"))
 }
 
 /// A word about a type that no rule of ours knows.

@@ -9,6 +9,7 @@
 //! of the path is `sources`, which hands the batches to the daemon's loop.
 
 pub mod checkpoint;
+mod container;
 mod file;
 pub(in crate::daemon) mod lines;
 mod path;
@@ -29,6 +30,7 @@ use std::time::Duration;
 
 use lymph_scenarios::line::Source;
 
+pub use self::container::Container;
 pub(in crate::daemon) use self::file::open;
 pub use self::file::{Framing, Start};
 
@@ -50,8 +52,10 @@ const ROUND_PAUSE: Duration = Duration::from_millis(2);
 /// Files to follow.
 #[derive(Clone, Debug)]
 pub struct FileSpec {
-    /// A path, in which names may hold `*`, `?` and `[…]`.
+    /// A path, in which names may hold `*`, `?` and `[…]`; or only what the container is called.
     pub pattern: String,
+    /// The container whose log it is, wherever that is.
+    pub container: Option<Container>,
     /// How lines lie in them.
     pub framing: Framing,
     /// Where to begin in files that are there at the first start.
@@ -63,7 +67,7 @@ pub struct FileSpec {
 /// All files that are followed. Has no thread and no clock: whoever owns it calls it.
 #[derive(Debug)]
 pub struct Tail {
-    specs: Vec<(FileSpec, PathPattern, SpecState)>,
+    specs: Vec<(FileSpec, Wanted, SpecState)>,
     paths: Vec<FollowedPath>,
     directories: BTreeSet<PathBuf>,
     restored: Positions,
@@ -71,6 +75,13 @@ pub struct Tail {
     raw: Vec<u8>,
     is_first_look: bool,
     too_many_was_said: bool,
+}
+
+/// Which files a spec means.
+#[derive(Debug)]
+enum Wanted {
+    Pattern(PathPattern),
+    Container(Container),
 }
 
 /// What was said about a pattern.
@@ -85,8 +96,11 @@ impl Tail {
     #[must_use]
     pub fn new(specs: Vec<FileSpec>, restored: Positions) -> Self {
         let specs = specs.into_iter().map(|spec| {
-            let pattern = PathPattern::new(&spec.pattern);
-            (spec, pattern, SpecState::default())
+            let wanted = match &spec.container {
+                Some(container) => Wanted::Container(container.clone()),
+                None => Wanted::Pattern(PathPattern::new(&spec.pattern)),
+            };
+            (spec, wanted, SpecState::default())
         });
         Tail {
             specs: specs.collect(),
@@ -173,7 +187,7 @@ impl Tail {
 
     fn find_paths(&mut self, out: &mut Batch) {
         if self.is_first_look {
-            self.resume_paths();
+            self.resume_paths(out);
         }
         self.directories.clear();
         let followed: BTreeSet<PathBuf> = self.paths.iter().map(|path| path.path.clone()).collect();
@@ -195,6 +209,13 @@ impl Tail {
         self.leave_out(&mut new, out);
         for (path, index) in new {
             let (spec, _, _) = &self.specs[index];
+            // The log of a container that could not be looked for until now.
+            if let Some(position) = self.restored.files.remove(&*path.to_string_lossy()) {
+                let source = source_of(spec, &path);
+                let resumed = FollowedPath::resume(&path, source, spec.framing, position);
+                self.paths.push(resumed);
+                continue;
+            }
             let is_new_spec = !self.restored.patterns.contains(&spec.pattern);
             let start = if self.is_first_look && is_new_spec {
                 spec.start
@@ -222,13 +243,10 @@ impl Tail {
     }
 
     /// Paths that were followed before the restart, also those where nothing is just now.
-    fn resume_paths(&mut self) {
+    fn resume_paths(&mut self, out: &mut Batch) {
         for (name, position) in std::mem::take(&mut self.restored.files) {
             let path = PathBuf::from(&name);
-            if let Some((spec, _, _)) = self
-                .specs
-                .iter()
-                .find(|(_, pattern, _)| pattern.means(&path))
+            if let Some((spec, _, _)) = self.specs.iter().find(|(_, wanted, _)| wanted.means(&path))
             {
                 self.paths.push(FollowedPath::resume(
                     &path,
@@ -236,6 +254,14 @@ impl Tail {
                     spec.framing,
                     position,
                 ));
+            } else if self
+                .specs
+                .iter()
+                .any(|(_, wanted, _)| wanted.was_removed(&path))
+            {
+                out.updates.push(Update::Forget(name));
+            } else {
+                self.restored.files.insert(name, position);
             }
         }
     }
@@ -286,6 +312,45 @@ impl Tail {
     }
 }
 
+impl Wanted {
+    /// The one path that it always means, if there is one.
+    fn as_path(&self) -> Option<&Path> {
+        match self {
+            Wanted::Pattern(pattern) => pattern.as_path(),
+            Wanted::Container(_) => None,
+        }
+    }
+
+    /// The folder in which the first name is one that is not given.
+    fn base(&self) -> PathBuf {
+        match self {
+            Wanted::Pattern(pattern) => pattern.base(),
+            Wanted::Container(container) => container.folder().to_owned(),
+        }
+    }
+
+    fn means(&self, path: &Path) -> bool {
+        match self {
+            Wanted::Pattern(pattern) => pattern.means(path),
+            Wanted::Container(container) => container.matches().paths.contains(path),
+        }
+    }
+
+    fn matches(&self, followed: impl Fn(&Path) -> bool) -> pattern::Matches {
+        match self {
+            Wanted::Pattern(pattern) => pattern.matches(followed),
+            Wanted::Container(container) => container.matches(),
+        }
+    }
+
+    fn was_removed(&self, path: &Path) -> bool {
+        match self {
+            Wanted::Pattern(_) => false,
+            Wanted::Container(container) => container.was_removed(path),
+        }
+    }
+}
+
 impl SpecState {
     fn say(&mut self, spec: &FileSpec, found: &pattern::Matches, out: &mut Batch) {
         for (directory, kind) in &found.denied {
@@ -309,7 +374,10 @@ impl SpecState {
             .collect();
         let nothing = found.paths.is_empty() && found.denied.is_empty();
         if nothing && !self.matches_nothing {
-            let message = "matches no file; those that appear are followed";
+            let message = match &spec.container {
+                Some(_) => "there is no such container; it is followed when there is one",
+                None => "matches no file; those that appear are followed",
+            };
             out.notices
                 .push(Notice::new(NoticeKind::Missing, &spec.pattern, message));
         }

@@ -29,6 +29,7 @@ impl Follower {
         let source = Source::file("", "syslog");
         let specs = patterns.iter().map(|pattern| FileSpec {
             pattern: pattern.to_str().unwrap().to_owned(),
+            container: None,
             framing: Framing::Plain,
             start,
             source: source.clone(),
@@ -712,6 +713,7 @@ fn docker_logs_are_unwrapped_over_restarts() {
     let mut follower = Follower::new(&[], Start::End);
     follower.specs = vec![FileSpec {
         pattern: log.to_str().unwrap().to_owned(),
+        container: None,
         framing: Framing::Docker,
         start: Start::End,
         source: Source::file("", "nginx"),
@@ -733,6 +735,91 @@ fn docker_logs_are_unwrapped_over_restarts() {
     );
     follower.second();
     follower.expect(&["one", "two"]);
+}
+
+/// Makes a container as Docker does, under any name first.
+fn container(folder: &Path, id: &str, name: &str) -> PathBuf {
+    let folder = folder.join(id);
+    fs::create_dir_all(&folder).unwrap();
+    let config = folder.join("config.v2.json");
+    fs::write(
+        &config,
+        format!("{{\"ID\":\"{id}\",\"Name\":\"/{id}_tmp\"}}"),
+    )
+    .unwrap();
+    let renamed = folder.join("config.v2.json.new");
+    fs::write(
+        &renamed,
+        format!("{{\"ID\":\"{id}\",\"Name\":\"/{name}\"}}"),
+    )
+    .unwrap();
+    fs::rename(&renamed, &config).unwrap();
+    folder.join(format!("{id}-json.log"))
+}
+
+fn record(text: &str) -> String {
+    format!("{{\"log\":\"{text}\\n\",\"stream\":\"stdout\",\"time\":\"\"}}\n")
+}
+
+#[test]
+fn a_container_is_followed_by_its_name_whatever_becomes_of_it() {
+    let (directory, _) = directory();
+    let folder = directory.path().join("containers");
+    let mut follower = Follower::new(&[], Start::End);
+    follower.specs = vec![FileSpec {
+        pattern: "docker:web".to_owned(),
+        container: Some(Container::new("web", &folder)),
+        framing: Framing::Docker,
+        start: Start::End,
+        source: Source::file("", "nginx"),
+    }];
+    // No Docker yet, then no such container yet.
+    follower.kill();
+    follower.second();
+    append(&container(&folder, "aaaa", "db"), &record("of another"));
+    follower.second();
+    assert_eq!(follower.kinds(), [NoticeKind::Missing], "said once");
+    assert_eq!(follower.notices[0].source, "docker:web");
+
+    let first = container(&folder, "bbbb", "web");
+    append(&first, &record("one"));
+    follower.second();
+    follower.expect(&["one"]);
+    follower.save();
+
+    // It is made anew, while we run and while we do not.
+    fs::remove_dir_all(folder.join("bbbb")).unwrap();
+    let second = container(&folder, "cccc", "web");
+    append(&second, &record("two"));
+    follower.second();
+    follower.expect(&["one", "two"]);
+    (0..=path::QUIET_TICKS).for_each(|_| follower.tail.tick());
+    follower.second();
+    follower.second();
+    let followed: Vec<_> = follower.positions.files.keys().collect();
+    assert_eq!(
+        followed,
+        [second.to_str().unwrap()],
+        "the old one is forgotten"
+    );
+    follower.save();
+    fs::remove_dir_all(folder.join("cccc")).unwrap();
+    append(&container(&folder, "dddd", "web"), &record("three"));
+    follower.kill();
+    follower.second();
+    follower.expect(&["one", "two", "three"]);
+    assert_eq!(follower.positions.files.len(), 1);
+    follower.save();
+
+    // Docker's disk is mounted late.
+    let away = directory.path().join("away");
+    fs::rename(&folder, &away).unwrap();
+    follower.kill();
+    follower.second();
+    fs::rename(&away, &folder).unwrap();
+    append(&folder.join("dddd/dddd-json.log"), &record("four"));
+    follower.second();
+    follower.expect(&["one", "two", "three", "four"]);
 }
 
 /// A log that is written to and rotated at random, and what its reader must have seen.
