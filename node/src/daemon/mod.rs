@@ -47,7 +47,7 @@ use clock::{Clock, Stopwatch};
 use keeper::Keeper;
 use lock::StateLock;
 use node::{Facts, Node};
-use sources::Sources;
+use sources::{ReaderEnded, Sources};
 use store::StoreError;
 
 /// How often the daemon looks after itself: clock, store, checkpoint, watchdog.
@@ -96,15 +96,16 @@ pub async fn run(settings: Settings, out: &mut (dyn Write + Send)) -> Result<()>
         api,
         checkpoint,
         last_surroundings: now,
+        was_stuck: false,
         _lock: lock,
     };
     daemon.checkpoint.is_due = true;
     daemon.save_checkpoint().await;
     // Without a service manager there is nobody to tell.
     let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status("watching")]);
-    daemon.work(&mut end).await;
+    let ended = daemon.work(&mut end).await;
     daemon.stop().await;
-    Ok(())
+    Ok(ended?)
 }
 
 /// An engine that knows what its last run knew, and where that run stopped reading.
@@ -215,6 +216,8 @@ struct Daemon {
     api: Api,
     checkpoint: Checkpoint,
     last_surroundings: Timestamp,
+    /// Whether the reader of the files was seen not to go on.
+    was_stuck: bool,
     _lock: StateLock,
 }
 
@@ -241,7 +244,9 @@ impl Checkpoint {
 }
 
 impl Daemon {
-    async fn work(&mut self, end: &mut End) {
+    /// Until somebody wants it to end, or a reader has ended: better no daemon than one that looks healthy and
+    /// sees nothing.
+    async fn work(&mut self, end: &mut End) -> Result<(), ReaderEnded> {
         let mut look_after = tokio::time::interval(LOOK_AFTER);
         look_after.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut not_before = tokio::time::Instant::now();
@@ -251,7 +256,7 @@ impl Daemon {
             let due = due.map(|due: tokio::time::Instant| due.max(not_before));
             tokio::select! {
                 biased;
-                () = end.come() => return,
+                () = end.come() => return Ok(()),
                 Some(written) = written(&mut self.checkpoint.writing) => self.checkpoint_written(written),
                 () = sleep_until(due) => {
                     tracing::trace!(why = deadline.map(|(_, why)| why), "woke up");
@@ -265,6 +270,7 @@ impl Daemon {
                     self.node.answer(question, &self.sources, self.clock.now());
                 }
                 batch = self.sources.next() => {
+                    let batch = batch?;
                     self.node.take_lines(&batch, self.clock.now());
                     self.sources.taken(batch);
                     self.checkpoint.is_due = true;
@@ -289,7 +295,14 @@ impl Daemon {
         self.node.mend_store(now);
         self.node.write(now);
         self.start_checkpoint(now);
-        let _ = sd_notify::notify(&[NotifyState::Watchdog]);
+        if self.sources.is_reading() {
+            self.was_stuck = false;
+            let _ = sd_notify::notify(&[NotifyState::Watchdog]);
+        } else if !std::mem::replace(&mut self.was_stuck, true) {
+            tracing::error!(
+                "no log file has been looked at for half a minute: does one lie on a disk that does not answer?"
+            );
+        }
     }
 
     /// Send a checkpoint on its way, if there is something new in it and the last one is through.

@@ -11,6 +11,7 @@
 //! what the engine made of the lines, they let a restart go on exactly there. The next step of the path is the
 //! daemon's loop.
 
+pub(in crate::daemon) mod alive;
 pub(in crate::daemon) mod batch;
 pub(in crate::daemon) mod line_id;
 pub(in crate::daemon) mod notice;
@@ -32,6 +33,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
+pub use self::alive::ReaderEnded;
+use self::alive::{Guard, Pulse};
 pub use self::batch::{BATCH_BYTES_MAX, BATCH_LINES_MAX, Batch};
 pub use self::notice::{Notice, NoticeKind};
 pub use self::positions::Positions;
@@ -143,6 +146,9 @@ pub struct Sources {
     positions: Positions,
     counters: BTreeMap<String, Counters>,
     tasks: Vec<JoinHandle<()>>,
+    /// Who reads no more, and whether the thread that reads the files still goes round.
+    ended: mpsc::Receiver<ReaderEnded>,
+    pulse: Option<Pulse>,
 }
 
 impl Sources {
@@ -153,6 +159,8 @@ impl Sources {
     #[must_use]
     pub fn new(specs: Vec<SourceSpec>, restored: Option<Positions>) -> (Self, Vec<Notice>) {
         let (outbox, inbox) = mpsc::channel(CHANNEL_BATCHES);
+        // Whoever is the first to end is enough to know.
+        let (say_ended, ended) = mpsc::channel(1);
         let (used, again) = sync_channel(CHANNEL_BATCHES + 1);
         let positions = restored.unwrap_or_default();
         let mut sources = Sources {
@@ -161,6 +169,8 @@ impl Sources {
             positions,
             counters: BTreeMap::new(),
             tasks: Vec::new(),
+            ended,
+            pulse: None,
         };
         let mut first = Batch::default();
         let mut files = Vec::new();
@@ -190,11 +200,17 @@ impl Sources {
                         spec.start,
                         outbox.clone(),
                     );
-                    sources.tasks.push(tokio::spawn(following));
+                    let guard = Guard::new(&journal.name(), &say_ended);
+                    sources.tasks.push(tokio::spawn(async move {
+                        following.await;
+                        drop(guard);
+                    }));
                 }
                 What::Stdin => {
                     let source = Arc::new(spec.source("stdin".to_owned(), "stdin"));
-                    if let Err(error) = stdin::start(source, outbox.clone()) {
+                    if let Err(error) =
+                        stdin::start(source, outbox.clone(), Guard::new("stdin", &say_ended))
+                    {
                         first.notices.push(Notice::new(
                             NoticeKind::Failed,
                             "stdin",
@@ -205,20 +221,34 @@ impl Sources {
             }
         }
         if !files.is_empty() {
-            sources.follow_files(files, Outbox { outbox, again }, &mut first);
+            let guard = Guard::new("the log files", &say_ended);
+            let outlet = Outbox {
+                outbox,
+                again,
+                _guard: guard,
+            };
+            sources.follow_files(files, outlet, &mut first);
         }
         let notices = std::mem::take(&mut first.notices);
         sources.taken(first);
         (sources, notices)
     }
 
-    /// The next lines. Nothing is lost when the future is dropped, so it may stand in a `select!`.
-    pub async fn next(&mut self) -> Batch {
-        match self.inbox.recv().await {
-            Some(batch) => batch,
+    /// The next lines, or that a reader has ended that should not have. Nothing is lost when the future is
+    /// dropped, so it may stand in a `select!`.
+    pub async fn next(&mut self) -> Result<Batch, ReaderEnded> {
+        tokio::select! {
+            biased;
+            Some(ended) = self.ended.recv() => Err(ended),
+            Some(batch) = self.inbox.recv() => Ok(batch),
             // Every source has come to its end.
-            None => std::future::pending().await,
+            else => std::future::pending().await,
         }
+    }
+
+    /// Whether the thread that reads the files, if there is one, went round lately.
+    pub fn is_reading(&mut self) -> bool {
+        self.pulse.as_mut().is_none_or(Pulse::beats)
     }
 
     /// The engine has taken the lines: positions move behind them. Batches must come back in their order, each one.
@@ -284,6 +314,7 @@ impl Sources {
                 return;
             }
         };
+        self.pulse = Some(Pulse::new(reader.rounds()));
         self.tasks.push(tokio::spawn(async move {
             let mut second = tokio::time::interval(Duration::from_secs(1));
             second.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -315,6 +346,7 @@ fn file_spec(spec: &SourceSpec, pattern: &str, framing: Framing, module: &str) -
 struct Outbox {
     outbox: mpsc::Sender<Batch>,
     again: Receiver<Batch>,
+    _guard: Guard,
 }
 
 impl Outlet for Outbox {

@@ -37,6 +37,7 @@ pub use self::file::{Framing, Start};
 use self::checkpoint::{FileId, FilePosition};
 use self::path::FollowedPath;
 use self::pattern::PathPattern;
+pub(in crate::daemon) use self::watch::Rounds;
 use self::watch::{News, Wake, Watch};
 use super::sources::batch::Batch;
 use super::sources::notice::{Notice, NoticeKind};
@@ -437,6 +438,11 @@ impl Reader {
         Ok(Reader { wake })
     }
 
+    /// By which others see that it still reads.
+    pub(super) fn rounds(&self) -> Arc<Rounds> {
+        self.wake.rounds()
+    }
+
     /// To be called once a second.
     pub(super) fn tick(&self) {
         self.wake.tick();
@@ -459,6 +465,7 @@ fn follow(
     let mut is_watched = false;
     let mut batch = outlet.batch();
     while !news.stop.load(Ordering::Acquire) {
+        news.rounds.add();
         let tick = news.tick.swap(false, Ordering::AcqRel);
         if tick {
             tail.tick();
