@@ -227,6 +227,13 @@ fn a_second_daemon_on_the_same_state_is_refused() {
         fs::metadata(&daemon.state).unwrap().permissions().mode() & 0o777,
         0o700
     );
+    for file in ["store", "store/db", "checkpoint", "lock"] {
+        let mode = fs::metadata(daemon.state.join(file))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o077, 0, "{file}");
+    }
 }
 
 #[test]

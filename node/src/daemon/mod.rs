@@ -20,6 +20,7 @@ mod lock;
 mod node;
 pub mod sources;
 mod start;
+mod state;
 mod stdin;
 mod store;
 mod surroundings;
@@ -72,7 +73,10 @@ pub async fn run(settings: Settings, out: &mut (dyn Write + Send)) -> Result<()>
     let rules = Arc::new(rules.load()?);
     let (zone, unknown_zone) = zone::of_this_machine();
     let watched = start::sources(&settings, &zone)?;
-    start::make_state_folder(&settings.state)?;
+    state::keep_to_ourselves();
+    if let Some(changed) = state::prepare(&settings.state)? {
+        tracing::warn!("{changed}");
+    }
     let lock = StateLock::take(&settings.state)?;
     start::introduce(out, &settings, &watched)?;
     for warning in rules.warnings() {

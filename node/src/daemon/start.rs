@@ -1,9 +1,6 @@
 //! Before the loop: which logs are watched, what is said about it in plain words, what is restored.
 
-use std::fs::DirBuilder;
 use std::io::{self, Write};
-use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
 
 use anyhow::{Context, bail};
 use lymph_scenarios::date::Zone;
@@ -14,17 +11,6 @@ use super::journal::JournalSpec;
 use super::sources::{SourceSpec, What};
 use crate::config::settings::LOG_TYPES;
 use crate::config::{Firewall, Settings, SourceSetting, Where};
-
-/// Make the state folder if it is not there. Nobody else may look into it.
-pub(super) fn make_state_folder(state: &Path) -> anyhow::Result<()> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(state);
-    made.with_context(|| {
-        format!(
-            "cannot make the state folder {}; choose another one with --state DIR",
-            state.display()
-        )
-    })
-}
 
 /// What enforces, in words; refuses what cannot be done yet.
 pub(super) fn firewall(wanted: Firewall) -> anyhow::Result<&'static str> {
