@@ -326,6 +326,18 @@ fn a_container_that_is_not_there_is_waited_for_and_the_rest_is_watched() {
 }
 
 #[test]
+fn trouble_that_is_over_is_no_longer_worth_a_look() {
+    let place = Place::new();
+    let pattern = format!("sshd={}", place.path("*.log").display());
+    let daemon = Daemon::start(&place.path("state"), &["--source", &pattern]);
+    let attention = || daemon.say(&["status", "--json"]).json()["attention"].to_string();
+    assert!(attention().contains("matches no file"), "{}", attention());
+    fs::write(place.path("auth.log"), "").unwrap();
+    eventually(10, || (attention() == "[]").then_some(()))
+        .unwrap_or_else(|| panic!("{}", attention()));
+}
+
+#[test]
 fn without_root_or_configuration_it_says_what_it_does() {
     if std::os::unix::fs::MetadataExt::uid(&fs::metadata("/proc/self").unwrap()) != 0 {
         return skipped("another user can be had by root only");

@@ -101,8 +101,13 @@ impl Node {
         self.write(now);
     }
 
-    /// Tell the operator about a source, and remember the last word.
+    /// Tell the operator about a source, and remember the last word while there is one.
     pub(super) fn note(&mut self, notice: Notice) {
+        if notice.kind == NoticeKind::Forgotten {
+            tracing::debug!("{}: {}", notice.source, notice.message);
+            self.notes.remove(&notice.source);
+            return;
+        }
         match notice.is_warning() {
             true => tracing::warn!("{}: {}", notice.source, notice.message),
             false => tracing::info!("{}: {}", notice.source, notice.message),

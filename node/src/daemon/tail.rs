@@ -75,7 +75,8 @@ pub struct Tail {
     next: usize,
     raw: Vec<u8>,
     is_first_look: bool,
-    too_many_was_said: bool,
+    /// The pattern of which it was said that it matches too many.
+    too_many: Option<String>,
 }
 
 /// Which files a spec means.
@@ -111,7 +112,7 @@ impl Tail {
             next: 0,
             raw: Vec::new(),
             is_first_look: true,
-            too_many_was_said: false,
+            too_many: None,
         }
     }
 
@@ -270,13 +271,21 @@ impl Tail {
     fn leave_out(&mut self, new: &mut Vec<(PathBuf, usize)>, out: &mut Batch) {
         let room = PATHS_MAX.saturating_sub(self.paths.len());
         if new.len() <= room {
-            self.too_many_was_said &= !new.is_empty() || self.paths.len() >= PATHS_MAX;
+            if new.is_empty()
+                && self.paths.len() < PATHS_MAX
+                && let Some(pattern) = self.too_many.take()
+            {
+                let message = "all files that match are followed";
+                out.notices
+                    .push(Notice::new(NoticeKind::Following, pattern, message));
+            }
             return;
         }
         let age = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified()).ok();
         new.sort_by_cached_key(|(path, _)| (std::cmp::Reverse(age(path)), path.clone()));
-        if !std::mem::replace(&mut self.too_many_was_said, true) {
+        if self.too_many.is_none() {
             let (path, index) = &new[room];
+            self.too_many = Some(self.specs[*index].0.pattern.clone());
             let message = format!(
                 "{} of the files that match are left out, because at most {PATHS_MAX} are followed; {} is the first of them",
                 new.len() - room,
@@ -306,6 +315,9 @@ impl Tail {
             let base = || pattern().map(|(_, pattern, _)| pattern.base());
             let stays = is_named || !path.is_gone(base);
             if !stays {
+                let message = "is gone for good";
+                out.notices
+                    .push(Notice::new(NoticeKind::Forgotten, &path.name, message));
                 out.updates.push(Update::Forget(path.name.clone()));
             }
             stays
@@ -368,11 +380,20 @@ impl SpecState {
                 ));
             }
         }
-        self.denied = found
+        let denied: Vec<_> = found
             .denied
             .iter()
             .map(|(directory, _)| directory.clone())
             .collect();
+        for directory in self.denied.iter().filter(|path| !denied.contains(path)) {
+            let name = directory.display().to_string();
+            out.notices.push(Notice::new(
+                NoticeKind::Following,
+                name,
+                "can be looked into now",
+            ));
+        }
+        self.denied = denied;
         let nothing = found.paths.is_empty() && found.denied.is_empty();
         if nothing && !self.matches_nothing {
             let message = match &spec.container {
@@ -381,6 +402,14 @@ impl SpecState {
             };
             out.notices
                 .push(Notice::new(NoticeKind::Missing, &spec.pattern, message));
+        }
+        if self.matches_nothing && !found.paths.is_empty() {
+            let message = match &spec.container {
+                Some(_) => "is there and followed",
+                None => "matches a file, which is followed",
+            };
+            out.notices
+                .push(Notice::new(NoticeKind::Following, &spec.pattern, message));
         }
         self.matches_nothing = nothing;
     }

@@ -27,6 +27,8 @@ pub enum NoticeKind {
     Failed,
     /// The source has come to its end and will not go on.
     Ended,
+    /// The source is none any more: whatever was said about it does not count.
+    Forgotten,
 }
 
 /// One change of a source's state, in words for the operator.
@@ -60,7 +62,8 @@ impl Notice {
             NoticeKind::Following
             | NoticeKind::Rotated
             | NoticeKind::Truncated
-            | NoticeKind::Ended => false,
+            | NoticeKind::Ended
+            | NoticeKind::Forgotten => false,
             NoticeKind::Denied
             | NoticeKind::Missing
             | NoticeKind::LeftOut

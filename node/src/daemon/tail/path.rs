@@ -211,7 +211,12 @@ impl FollowedPath {
                 Look::Idle => index += 1,
                 Look::Moved => {
                     self.moved = true;
-                    self.failure = None;
+                    if self.failure.take().is_some() {
+                        let message = "can be read again";
+                        batch
+                            .notices
+                            .push(Notice::new(NoticeKind::Following, &self.name, message));
+                    }
                     self.say_cut(batch);
                     return true;
                 }

@@ -581,6 +581,66 @@ fn what_was_deleted_while_down_is_forgotten() {
     assert_eq!(follower.positions.files.len(), 1);
 }
 
+/// The last word about each source, as the daemon keeps it for `status`.
+fn last_words(notices: &[Notice]) -> BTreeMap<String, NoticeKind> {
+    let mut words = BTreeMap::new();
+    for notice in notices {
+        match notice.kind {
+            NoticeKind::Forgotten => words.remove(&notice.source),
+            kind => words.insert(notice.source.clone(), kind),
+        };
+    }
+    words
+}
+
+#[test]
+fn trouble_that_is_over_is_said_to_be_over() {
+    let (directory, log) = directory();
+    let pattern = directory.path().join("*.log");
+    let words_for = |follower: &Follower, path: &Path| {
+        last_words(&follower.notices)
+            .get(path.to_str().unwrap())
+            .copied()
+    };
+    let mut follower = Follower::new(&[&pattern], Start::End);
+    assert_eq!(words_for(&follower, &pattern), Some(NoticeKind::Missing));
+    append(&log, "one\n");
+    follower.second();
+    assert_eq!(words_for(&follower, &pattern), Some(NoticeKind::Following));
+
+    fs::remove_file(&log).unwrap();
+    follower.second();
+    assert_eq!(words_for(&follower, &log), Some(NoticeKind::Missing));
+    (0..=path::QUIET_TICKS).for_each(|_| follower.tail.tick());
+    follower.second();
+    follower.second();
+    assert!(follower.positions.files.is_empty());
+    assert_eq!(words_for(&follower, &log), None, "it is forgotten");
+    assert_eq!(words_for(&follower, &pattern), Some(NoticeKind::Missing));
+}
+
+#[test]
+fn a_folder_that_may_be_listed_at_last_is_said() {
+    let mut state = SpecState::default();
+    let spec = FileSpec {
+        pattern: "/logs/*.log".to_owned(),
+        container: None,
+        framing: Framing::Plain,
+        start: Start::End,
+        source: Source::default(),
+    };
+    let mut out = Batch::default();
+    let denied = pattern::Matches {
+        denied: vec![("/logs".into(), io::ErrorKind::PermissionDenied)],
+        ..Default::default()
+    };
+    state.say(&spec, &denied, &mut out);
+    state.say(&spec, &pattern::Matches::default(), &mut out);
+    let words = last_words(&out.notices);
+    assert_eq!(words["/logs"], NoticeKind::Following);
+    assert_eq!(words["/logs/*.log"], NoticeKind::Missing);
+}
+
 #[test]
 fn a_line_of_ten_megabytes_is_cut_in_bounded_memory() {
     let (_directory, log) = directory();
@@ -648,6 +708,16 @@ fn no_more_paths_than_allowed_are_followed_and_the_oldest_are_left_out() {
         left_out[0].message.starts_with("3 of"),
         "{}",
         left_out[0].message
+    );
+    let pattern = left_out[0].source.clone();
+    for path in fs::read_dir(directory.path()).unwrap().take(10) {
+        fs::remove_file(path.unwrap().path()).unwrap();
+    }
+    (0..=path::QUIET_TICKS).for_each(|_| follower.tail.tick());
+    (0..5).for_each(|_| follower.second());
+    assert_eq!(
+        last_words(&follower.notices)[&pattern],
+        NoticeKind::Following
     );
 }
 
