@@ -337,6 +337,55 @@ fn trouble_that_is_over_is_no_longer_worth_a_look() {
         .unwrap_or_else(|| panic!("{}", attention()));
 }
 
+/// The usual way to have a daemon reload; there is nothing that this one could.
+#[test]
+fn a_hangup_does_not_end_it() {
+    let place = Place::new();
+    fs::write(place.path("auth.log"), "").unwrap();
+    let daemon = place.start();
+    daemon.signal("HUP");
+    eventually(10, || daemon.told().contains("restart lymph").then_some(()))
+        .unwrap_or_else(|| panic!("{}", daemon.told()));
+    place.attack("203.0.113.9");
+    daemon.wait_for("203.0.113.9");
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn a_scenario_that_no_rule_has_is_named_with_the_nearest() {
+    let place = Place::new();
+    let path = place.path("lymph.toml");
+    fs::write(
+        &path,
+        "[scenario.\"lymph/ssh-bff\"]\nremedy = \"none\"\n[scenario.\"lymph/ssh-bf\"]\nfirst = \"10m\"\n",
+    )
+    .unwrap();
+    let daemon = Daemon::start(&place.path("state"), &["--config", path.to_str().unwrap()]);
+    let told = daemon.told();
+    assert!(told.contains("\"lymph/ssh-bff\""), "{told}");
+    assert!(told.contains("did you mean \"lymph/ssh-bf\"?"), "{told}");
+    assert_eq!(told.matches("no loaded rule").count(), 1, "{told}");
+}
+
+#[test]
+fn file_names_do_not_steer_the_terminal_of_who_starts_it() {
+    let place = Place::new();
+    let log = place.path("a\x1b[2J\nIts state is elsewhere.log");
+    fs::write(&log, "").unwrap();
+    let source = format!("sshd={}", log.display());
+    let daemon = Daemon::start(&place.path("state"), &["--source", &source]);
+    let told = daemon.told();
+    let words = told.split("Ask it with").next().unwrap();
+    assert!(
+        !words.contains('\x1b') && !words.contains("\nIts state is elsewhere"),
+        "{words:?}"
+    );
+    assert!(
+        words.contains("a\\u{1b}[2J\\nIts state is elsewhere.log"),
+        "{words:?}"
+    );
+}
+
 #[test]
 fn without_root_or_configuration_it_says_what_it_does() {
     if std::os::unix::fs::MetadataExt::uid(&fs::metadata("/proc/self").unwrap()) != 0 {

@@ -148,6 +148,13 @@ impl Daemon {
         status.expect("it ends when asked to").code().unwrap_or(-1)
     }
 
+    /// Sends it a signal that should not end it.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.pid().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status();
+        assert!(sent.unwrap().success());
+    }
+
     /// Gives it no chance.
     pub(crate) fn kill(mut self) {
         self.process.0.kill().unwrap();

@@ -13,3 +13,5 @@ pub mod config;
 #[cfg(feature = "daemon")]
 pub mod daemon;
 pub mod engine;
+#[cfg(feature = "daemon")]
+mod text;

@@ -82,6 +82,9 @@ pub async fn run(settings: Settings, out: &mut (dyn Write + Send)) -> Result<()>
     for warning in rules.warnings() {
         tracing::warn!("{warning}");
     }
+    for warning in start::unknown_scenarios(&settings, &rules) {
+        tracing::warn!("{warning}");
+    }
     if let Some(warning) = unknown_zone {
         tracing::warn!("{warning}");
     }
@@ -194,6 +197,7 @@ struct EnginePart {
 struct End {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl End {
@@ -201,13 +205,20 @@ impl End {
         Ok(End {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
     async fn come(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                Some(()) = self.hangup.recv() => tracing::info!(
+                    "asked to reload (SIGHUP): logs that are rotated or new are found without that, and for another \
+                     configuration or other rules restart lymph"
+                ),
+            }
         }
     }
 }

@@ -4,13 +4,14 @@ use std::io::{self, Write};
 
 use anyhow::{Context, bail};
 use lymph_scenarios::date::Zone;
-use lymph_scenarios::nearest;
+use lymph_scenarios::{Rules, nearest};
 
 use super::discover::{Found, FoundState, ThisMachine, discover};
 use super::journal::JournalSpec;
 use super::sources::{SourceSpec, What};
 use crate::config::settings::LOG_TYPES;
 use crate::config::{Firewall, Settings, SourceSetting, Where};
+use crate::text::safe;
 
 /// What enforces, in words; refuses what cannot be done yet.
 pub(super) fn firewall(wanted: Firewall) -> anyhow::Result<&'static str> {
@@ -111,20 +112,39 @@ pub(super) fn unknown_type(setting: &SourceSetting) -> Option<String> {
     })
 }
 
-/// In plain words: what is watched, what may not be read and what to do about it.
+/// A word about each scenario that the configuration treats differently and that there is none of.
+pub(super) fn unknown_scenarios(settings: &Settings, rules: &Rules) -> Vec<String> {
+    let infos = rules.infos().iter();
+    let known: Vec<&str> = infos
+        .filter(|info| info.kind == "scenario")
+        .map(|info| info.name.as_str())
+        .collect();
+    let configured = settings.engine.policy.overrides.keys();
+    let unknown = configured.filter(|name| !known.contains(&name.as_str()));
+    let word = |name: &String| {
+        let hint = match nearest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => "`lymph rules list` shows all".to_owned(),
+        };
+        format!(
+            "the configuration has [scenario.{name:?}], but no loaded rule is called that: {hint}"
+        )
+    };
+    unknown.map(word).collect()
+}
+
+/// In plain words: what is watched, what may not be read and what to do about it. Names of files are whatever
+/// somebody gave them, so each line is made safe.
 pub(super) fn introduce(
     out: &mut dyn Write,
     settings: &Settings,
     watched: &Watched,
 ) -> io::Result<()> {
+    let say = |out: &mut dyn Write, line: &str| writeln!(out, "{}", safe(line));
     writeln!(out, "lymph {} watches", env!("CARGO_PKG_VERSION"))?;
     for spec in &watched.specs {
-        writeln!(
-            out,
-            "  {:<9} {}",
-            spec.labels.get("type").map_or("", String::as_str),
-            spec.what
-        )?;
+        let log_type = spec.labels.get("type").map_or("", String::as_str);
+        say(out, &format!("  {log_type:<9} {}", spec.what))?;
     }
     if watched.specs.is_empty() {
         writeln!(
@@ -142,7 +162,9 @@ pub(super) fn introduce(
             return Ok(());
         }
         writeln!(out, "{title}")?;
-        lines.iter().try_for_each(|line| writeln!(out, "  {line}"))
+        lines
+            .iter()
+            .try_for_each(|line| say(out, &format!("  {line}")))
     };
     list(out, "It may not read", &|found| match &found.state {
         FoundState::Denied(what_to_do) => {
@@ -170,12 +192,13 @@ pub(super) fn introduce(
     }
     for setting in &settings.sources {
         if let Some(warning) = unknown_type(setting) {
-            writeln!(out, "Note: {warning}")?;
+            say(out, &format!("Note: {warning}"))?;
         }
     }
-    writeln!(out, "Its state is in {}", settings.state.display())?;
+    let state = settings.state.display();
+    say(out, &format!("Its state is in {state}"))?;
     match &settings.config {
-        Some(config) => writeln!(out, "Its configuration is {}", config.display())?,
+        Some(config) => say(out, &format!("Its configuration is {}", config.display()))?,
         None => writeln!(out, "It has no configuration file and needs none")?,
     }
     if settings.firewall == Firewall::Auto {
