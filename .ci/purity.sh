@@ -24,6 +24,7 @@ only() { # CRATE PATTERN ALLOWED-PATH-REGEX
 }
 only bincode '\bbincode::' '^protocol/src/codec'
 only sled '\bsled::' '^node/src/daemon/store'
+only netlink-sys '\bnetlink_sys::' '^node/src/daemon/firewall/netlink'
 only notify '\bnotify::' '^node/src/daemon/(tail|wake)'
 only jiff '\bjiff::' '^node/src/config/zone'
 only rustix '\brustix::' '^node/src/daemon/state'

@@ -60,6 +60,7 @@ pub(crate) const SERVER: &str = "198.18.0.1";
 pub(crate) struct Lab {
     /// What serves ends first, then the namespaces.
     daemons: Vec<Serving>,
+    container: Option<Running>,
     server: Running,
     clients: Running,
     dir: tempfile::TempDir,
@@ -83,6 +84,7 @@ impl Lab {
             "rsyslogd",
             "nginx",
             "curl",
+            "nft",
         ] {
             if find(tool).is_none() {
                 return Err(format!("{tool} is not installed"));
@@ -109,6 +111,7 @@ impl Lab {
         let pid = clients.0.id();
         let lab = Lab {
             daemons: Vec::new(),
+            container: None,
             server,
             clients,
             dir,
@@ -123,7 +126,9 @@ impl Lab {
         .ok_or("no second namespace")?;
         lab.on_server(&["ip", "link", "set", "to-server", "netns", &pid.to_string()]);
         let setup = "ip addr add 198.18.1.1/16 dev to-server; ip link set to-server up; \
-                     for n in $(seq 2 60); do ip addr add 198.18.1.$n/16 dev to-server; done";
+                     for n in $(seq 2 60); do ip addr add 198.18.1.$n/16 dev to-server; done; \
+                     for n in 7 8; do ip addr add 2001:db8:18:$n::5/48 dev to-server nodad; done; \
+                     ip route add 198.19.0.0/24 via 198.18.0.1";
         lab.on_client(&["sh", "-ec", setup]);
         Ok(lab)
     }
@@ -226,8 +231,10 @@ impl Lab {
             .unwrap();
         assert!(made.success());
         let conf = format!(
-            "Port 22022\nListenAddress {SERVER}\nHostKey {}\nPidFile {}\nUsePAM yes\nPasswordAuthentication yes\n\
-             KbdInteractiveAuthentication no\nPermitRootLogin yes\nMaxStartups 200\nUseDNS no\n",
+            "Port 22022\nListenAddress {SERVER}\nHostKey {}\nUsePAM yes\nPasswordAuthentication yes\n\
+             KbdInteractiveAuthentication no\nPermitRootLogin yes\nMaxStartups 200\nUseDNS no\nStrictModes no\n\
+             AuthorizedKeysFile {}.pub\nPidFile {}\n",
+            key.display(),
             key.display(),
             self.path("sshd.pid").display()
         );
@@ -255,7 +262,7 @@ impl Lab {
             .concat();
         let conf = format!(
             "user root;\ndaemon off;\npid {dir}/nginx.pid;\nerror_log {dir}/error.log;\nevents {{}}\nhttp {{\n{temp}access_log {log};\n\
-             server {{ listen {SERVER}:8080; root {site}; }}\n}}\n",
+             server {{ listen {SERVER}:8080; listen [2001:db8:18::1]:8080; root {site}; }}\n}}\n",
             log = log.display(),
             site = site.display()
         );
@@ -279,6 +286,120 @@ impl Lab {
         })
         .expect("nginx starts");
         (log, pid)
+    }
+
+    /// Somebody who has logged in with a key, and stays.
+    pub(crate) fn log_in(&self, from: &str) -> Running {
+        let mut command = self.client_command("ssh");
+        command.args(["-F", "/dev/null", "-b", from, "-p", "22022", "-i"]);
+        command.arg(self.path("host_key")).args([
+            "-o",
+            "StrictHostKeyChecking=no",
+            "-o",
+            "UserKnownHostsFile=/dev/null",
+            "-o",
+            "BatchMode=yes",
+        ]);
+        command.arg(format!("root@{SERVER}")).args(["sleep", "60"]);
+        spawn(command.stderr(Stdio::null()))
+    }
+
+    /// A third machine behind the server, as a container is: 198.19.0.2 with a web server of its own on port 8080,
+    /// published as port 8081 of the server by NAT, and a `DOCKER-USER` chain that accepts everything.
+    pub(crate) fn start_container(&mut self) -> Result<(), String> {
+        if find("iptables-nft").is_none() {
+            return Err("iptables is not installed".to_owned());
+        }
+        let container = spawn(Command::new("unshare").args([
+            "-n",
+            "sh",
+            "-ec",
+            "ip link set lo up; exec sleep 3600",
+        ]));
+        let pid = container.0.id().to_string();
+        let own = fs::read_link("/proc/self/ns/net").unwrap();
+        eventually(5, || {
+            fs::read_link(format!("/proc/{pid}/ns/net"))
+                .ok()
+                .filter(|link| *link != own)
+        })
+        .ok_or("no third namespace")?;
+        let setup = format!(
+            "ip link add to-container type veth peer name to-host; ip addr add 198.19.0.1/24 dev to-container; \
+             ip link set to-container up; ip link set to-host netns {pid}; \
+             echo 1 > /proc/sys/net/ipv4/ip_forward; \
+             iptables-nft -N DOCKER-USER; iptables-nft -A DOCKER-USER -j ACCEPT; iptables-nft -A FORWARD -j DOCKER-USER; \
+             iptables-nft -t nat -A PREROUTING -p tcp -d {SERVER} --dport 8081 -j DNAT --to-destination 198.19.0.2:8080"
+        );
+        self.on_server(&["sh", "-ec", &setup]);
+        let inside = format!(
+            "ip addr add 198.19.0.2/24 dev to-host; ip link set to-host up; ip route add default via 198.19.0.1; \
+             mkdir -p {dir}/inside; echo inside > {dir}/inside/index.html",
+            dir = self.dir.path().display()
+        );
+        let in_container = |program: &str| {
+            let mut command = Command::new("nsenter");
+            command.args(["-n", "-t", &pid, "--", program]);
+            command
+        };
+        assert!(
+            in_container("sh")
+                .args(["-ec", &inside])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let dir = self.dir.path().display().to_string();
+        let conf = format!(
+            "user root;\ndaemon off;\npid {dir}/inside.pid;\nerror_log {dir}/inside.log;\nevents {{}}\nhttp {{\n\
+             client_body_temp_path {dir}/tmp;\nproxy_temp_path {dir}/tmp;\nfastcgi_temp_path {dir}/tmp;\nuwsgi_temp_path {dir}/tmp;\nscgi_temp_path {dir}/tmp;\n\
+             access_log off;\nserver {{ listen 8080; root {dir}/inside; }}\n}}\n"
+        );
+        fs::write(self.path("inside.conf"), conf).unwrap();
+        let mut nginx = in_container("nginx");
+        nginx.arg("-c").arg(self.path("inside.conf"));
+        nginx.arg("-e").arg(self.path("inside.log"));
+        self.daemons.push(Serving(spawn(&mut nginx)));
+        self.container = Some(container);
+        eventually(10, || self.path("inside.pid").exists().then_some(()))
+            .ok_or("no web server behind")?;
+        Ok(())
+    }
+
+    /// A command that will run in the container.
+    pub(crate) fn container_command(&self, program: &str) -> Command {
+        let pid = self.container.as_ref().map(|container| container.0.id());
+        let mut command = Command::new("nsenter");
+        command.args(["-n", "-t", &pid.unwrap().to_string(), "--", program]);
+        command
+    }
+
+    /// Whether a client gets an answer from a web server within a second or so.
+    pub(crate) fn gets_through(&self, from: &str, url: &str) -> bool {
+        let mut command = self.client_command("curl");
+        command.args([
+            "-s",
+            "-g",
+            "-m",
+            "1.5",
+            "-o",
+            "/dev/null",
+            "--interface",
+            from,
+            url,
+        ]);
+        command.status().unwrap().success()
+    }
+
+    /// What `nft` says on the server.
+    pub(crate) fn nft(&self, arguments: &[&str]) -> String {
+        let output = self.server_command("nft").args(arguments).output().unwrap();
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// One failed login of each of these clients, as often as wanted.
@@ -383,6 +504,7 @@ mkdir /run/sshd
 ip link set lo up
 ip link add to-clients type veth peer name to-server
 ip addr add 198.18.0.1/16 dev to-clients
+ip addr add 2001:db8:18::1/48 dev to-clients nodad
 ip link set to-clients up
 touch "$dir/server.ready"
 exec sleep 3600

@@ -9,7 +9,9 @@
 
 mod cli;
 mod daemon;
+mod firewall;
 mod lab;
+mod operator;
 mod replay;
 mod services;
 mod support;

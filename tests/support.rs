@@ -102,6 +102,10 @@ impl Daemon {
             .open(log)
             .unwrap();
         let mut command = lymph(&["--state", state.to_str().unwrap(), "run"]);
+        // Nothing here may touch the firewall of the machine that runs the tests.
+        if !arguments.contains(&"--firewall") {
+            command.args(["--firewall", "dry-run"]);
+        }
         command
             .args(arguments)
             .env("TZ", zone)

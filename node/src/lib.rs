@@ -7,6 +7,8 @@
 //! The next step of the path is `engine`, or from outside `main.rs`.
 
 #[cfg(feature = "daemon")]
+mod capped;
+#[cfg(feature = "daemon")]
 pub mod cli;
 #[cfg(feature = "daemon")]
 pub mod config;

@@ -99,7 +99,8 @@ impl Host {
             | Action::Unban { .. }
             | Action::Save(_)
             | Action::Remove(_)
-            | Action::Notice(_) => {}
+            | Action::Notice(_)
+            | Action::Answer(_) => {}
         }
     }
 }

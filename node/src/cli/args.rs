@@ -1,15 +1,16 @@
 //! The command line as it is typed. What it means is for the commands, one file each beside this one.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use lymph_scenarios::date::Zone;
 
-use crate::config::settings::{Firewall, SourceSetting};
+use crate::config::settings::{Firewall, SourceSetting, parse_duration};
 use crate::config::zone;
 
-/// An immune system for servers: reads the logs, detects attacks, decides whom to ban.
+/// An immune system for servers: reads the logs, detects attacks, blocks the attackers.
 #[derive(Debug, Parser)]
 #[command(
     name = "lymph",
@@ -54,7 +55,7 @@ pub struct Global {
 /// What can be done.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Watch this machine's logs and decide whom to ban.
+    /// Watch this machine's logs and block attackers.
     #[command(
         after_help = "Example: lymph run --source sshd=/var/log/auth.log --source nginx='/var/log/nginx/*access*.log'"
     )]
@@ -87,12 +88,42 @@ pub enum Command {
         /// Address or network.
         address: String,
     },
+    /// Block an address or network now.
+    #[command(
+        after_help = "Example: lymph ban 203.0.113.9 --for 24h --reason 'mails from hell'\n         lymph ban 2001:db8:7::/48"
+    )]
+    Ban(Ban),
     /// Lift what stands about an address or network.
-    #[command(after_help = "Example: lymph unban 203.0.113.9")]
+    #[command(
+        after_help = "Example: lymph unban 203.0.113.9\n         lymph unban 203.0.113.9 --false-positive"
+    )]
     Unban {
         /// Address or network.
         subject: String,
+        /// It was wrong: for 30 days the same scenario must run over twice as often before it bans this one again.
+        #[arg(long)]
+        false_positive: bool,
     },
+    /// Take back what was decided last (a ban, or an import as a whole), or what has this id.
+    #[command(after_help = "Example: lymph undo\n         lymph undo 0123456789abcdef")]
+    Undo {
+        /// Id of a decision or an import, as the list shows it.
+        id: Option<String>,
+    },
+    /// Addresses, networks and names that are never blocked, whoever wants them blocked.
+    #[command(subcommand)]
+    Allow(Allow),
+    /// Break the glass: open everything now, and keep it open until `lymph resume`. Works without the daemon.
+    #[command(
+        after_help = "Example: lymph panic\n\nThe table `inet lymph` is taken out of the firewall, and the daemon (if it runs, and whenever it is\nstarted, also after a reboot) goes on deciding but blocks nobody."
+    )]
+    Panic,
+    /// End the panic: block again what is decided.
+    #[command(after_help = "Example: lymph resume")]
+    Resume,
+    /// The firewall without the daemon.
+    #[command(subcommand)]
+    Firewall(Firewalls),
     /// Print completions for a shell.
     #[command(after_help = "Example: lymph completions bash > /etc/bash_completion.d/lymph")]
     Completions {
@@ -198,8 +229,179 @@ pub enum Rules {
 #[derive(Debug, Subcommand)]
 pub enum Decisions {
     /// Every decision that stands.
-    #[command(after_help = "Example: lymph decisions list --json | jq -r '.[].subject'")]
+    #[command(
+        after_help = "Example: lymph decisions list --json | jq -r '.[].subject'\n         lymph decisions list --origin lists"
+    )]
+    List {
+        /// Only of this origin: lymph, mesh, operator, lists, predicted or crowdsec.
+        #[arg(long)]
+        origin: Option<String>,
+        /// Only for this reason: a scenario or the name of a list.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Decide something about an address or network; the same as `lymph ban`.
+    #[command(after_help = "Example: lymph decisions add 203.0.113.9 --kind throttle --for 2h")]
+    Add(Ban),
+    /// Take decisions back: those that fit everything that is said.
+    #[command(
+        after_help = "Example: lymph decisions delete 203.0.113.9\n         lymph decisions delete --origin lists --reason spamhaus-drop\n         lymph decisions delete --id 0123456789abcdef"
+    )]
+    Delete(Delete),
+    /// Read decisions from a file: CrowdSec's JSON or CSV, ipsum, or a plain list of addresses and networks.
+    #[command(
+        after_help = "Example: lymph decisions import blocklist.txt --name my-list --for 7d\n         cscli decisions list -o json | lymph decisions import -\n\nTake it back with `lymph undo`, or with `lymph decisions delete --reason my-list`."
+    )]
+    Import(Import),
+    /// Write what stands in a form that CrowdSec or other programs read.
+    #[command(
+        after_help = "Example: lymph decisions export > decisions.json\n         lymph decisions export --format plain | sort -u"
+    )]
+    Export {
+        /// json and csv as CrowdSec imports them, or plain: one address or network a line.
+        #[arg(long, default_value = "json")]
+        format: Written,
+    },
+    /// What is decided but held back: a rule banned too many at once, or somebody has logged in from there.
+    #[command(after_help = "Example: lymph decisions held")]
+    Held,
+    /// Carry out what is held back.
+    #[command(
+        after_help = "Example: lymph decisions release --all\n         lymph decisions release --reason lymph/http-probing"
+    )]
+    Release(HeldArgs),
+    /// Forget what is held back.
+    #[command(after_help = "Example: lymph decisions drop --reason lymph/http-probing")]
+    Drop(HeldArgs),
+}
+
+/// `lymph ban`.
+#[derive(Debug, Args)]
+pub struct Ban {
+    /// Address or network.
+    pub subject: String,
+    /// For how long: 90s, 4h, 7d.
+    #[arg(long = "for", value_name = "TIME", default_value = "4h", value_parser = parse_duration)]
+    pub length: Duration,
+    /// Why; `lymph why` shows it.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// What is done: ban, throttle (fewer new connections) or captcha.
+    #[arg(long, default_value = "ban")]
+    pub kind: String,
+    /// Also if it is an address of this machine, its gateway, a peer of an SSH session and so on. Not even this
+    /// overcomes the allowlist.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `lymph decisions delete`.
+#[derive(Debug, Args)]
+pub struct Delete {
+    /// Address or network.
+    pub subject: Option<String>,
+    /// Id of a decision, or of the import that made it.
+    #[arg(long)]
+    pub id: Option<String>,
+    /// Whose: lymph, mesh, operator, lists, predicted or crowdsec.
+    #[arg(long)]
+    pub origin: Option<String>,
+    /// For this reason: a scenario or the name of a list.
+    #[arg(long)]
+    pub reason: Option<String>,
+    /// Every one, as far as nothing else is said.
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `lymph decisions import`.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The list; - is the standard input.
+    pub file: PathBuf,
+    /// What it is; what its beginning looks like if not said.
+    #[arg(long)]
+    pub format: Option<Read>,
+    /// Name of the list: the reason of its decisions where it gives none [default: the name of the file].
+    #[arg(long)]
+    pub name: Option<String>,
+    /// For how long, where the list does not say: 90s, 4h, 7d.
+    #[arg(long = "for", value_name = "TIME", default_value = "24h", value_parser = parse_duration)]
+    pub length: Duration,
+    /// Of an ipsum list only what is on so many lists at least.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub min_count: u32,
+}
+
+/// Which of the held decisions.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct HeldArgs {
+    /// About this address or network.
+    pub subject: Option<String>,
+    /// All of them.
+    #[arg(long)]
+    pub all: bool,
+    /// Of this scenario or list.
+    #[arg(long)]
+    pub reason: Option<String>,
+}
+
+/// A form of lists that can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Read {
+    /// CrowdSec's JSON.
+    Json,
+    /// CrowdSec's CSV.
+    Csv,
+    /// An address and on how many lists it is.
+    Ipsum,
+    /// One address or network a line.
+    Plain,
+}
+
+/// A form of lists that can be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Written {
+    /// CrowdSec's JSON.
+    Json,
+    /// CrowdSec's CSV.
+    Csv,
+    /// One address or network a line.
+    Plain,
+}
+
+/// `lymph allow`.
+#[derive(Debug, Subcommand)]
+pub enum Allow {
+    /// Everything that is allowed, by command or by the configuration.
+    #[command(after_help = "Example: lymph allow list")]
     List,
+    /// Never block this; what stands about it ends. A name is looked up again every few minutes.
+    #[command(
+        after_help = "Example: lymph allow add 198.51.100.0/24 --reason office\n         lymph allow add home.example.org"
+    )]
+    Add {
+        /// Address, network or host name.
+        what: String,
+        /// Why.
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// Take it off the list.
+    #[command(after_help = "Example: lymph allow remove home.example.org")]
+    Remove {
+        /// Address, network or host name, as the list shows it.
+        what: String,
+    },
+}
+
+/// `lymph firewall`.
+#[derive(Debug, Subcommand)]
+pub enum Firewalls {
+    /// Take lymph's table out of the firewall, for good: when lymph is no longer wanted. The daemon must not run.
+    #[command(after_help = "Example: lymph firewall remove")]
+    Remove,
 }
 
 /// `lymph alerts`.

@@ -9,8 +9,8 @@ use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use tokio::net::UnixStream;
 
 use super::args::Global;
@@ -23,15 +23,24 @@ pub(super) fn get<T: DeserializeOwned>(global: &Global, path: &str) -> Result<T>
 }
 
 /// Have something done.
-pub(super) fn post<T: DeserializeOwned>(global: &Global, path: &str, body: &Value) -> Result<T> {
-    ask(global, Method::POST, path, Some(body))
+pub(super) fn post<T: DeserializeOwned>(
+    global: &Global,
+    path: &str,
+    body: &impl Serialize,
+) -> Result<T> {
+    ask(
+        global,
+        Method::POST,
+        path,
+        Some(serde_json::to_string(body)?),
+    )
 }
 
 fn ask<T: DeserializeOwned>(
     global: &Global,
     method: Method,
     path: &str,
-    body: Option<&Value>,
+    body: Option<String>,
 ) -> Result<T> {
     let state = super::settings(global, None)?.state;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -53,7 +62,7 @@ async fn exchange(
     state: &Path,
     method: Method,
     path: &str,
-    body: Option<&Value>,
+    body: Option<String>,
 ) -> Result<(bool, Bytes)> {
     let socket = socket_path(state);
     let stream = UnixStream::connect(&socket)
@@ -61,7 +70,7 @@ async fn exchange(
         .map_err(|error| no_daemon(state, &error))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
-    let body = body.map(Value::to_string).unwrap_or_default();
+    let body = body.unwrap_or_default();
     let request = Request::builder()
         .method(method)
         .uri(path)

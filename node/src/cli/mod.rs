@@ -4,14 +4,19 @@
 //! `main`, and its exit code is 1. A reader who has heard enough (a broken pipe) is no error.
 
 mod alerts;
+mod allow;
 pub mod args;
+mod ban;
 mod client;
 mod decisions;
 mod explain;
+mod import;
 mod input;
+mod lists;
 mod log_type;
 mod out;
 mod pages;
+mod panic;
 mod progress;
 mod replay;
 mod rules;
@@ -45,7 +50,16 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Decisions(command) => decisions::run(&global, &command, &mut out),
         Command::Alerts(command) => alerts::run(&global, &command, &mut out),
         Command::Why { address } => why::run(&global, &address, &mut out),
-        Command::Unban { subject } => decisions::unban(&global, &subject, &mut out),
+        Command::Ban(args) => ban::ban(&global, &args, &mut out),
+        Command::Unban {
+            subject,
+            false_positive,
+        } => ban::unban(&global, &subject, false_positive, &mut out),
+        Command::Undo { id } => ban::undo(&global, id.as_deref(), &mut out),
+        Command::Allow(command) => allow::run(&global, &command, &mut out),
+        Command::Panic => panic::panic(&global, &mut out),
+        Command::Resume => panic::resume(&global, &mut out),
+        Command::Firewall(command) => panic::firewall(&global, &command, &mut out),
         Command::Completions { shell } => pages::completions(shell, &mut out),
         Command::Man { dir } => pages::man(dir.as_deref(), &mut out),
     };
@@ -86,6 +100,17 @@ fn zone(typed: Option<&Zone>) -> Zone {
         let _ = writeln!(io::stderr(), "{warning}");
     }
     zone
+}
+
+/// The state folder, also where the configuration is broken: what opens the firewall must not depend on it.
+fn settings_or_default(global: &Global) -> std::path::PathBuf {
+    match settings(global, None) {
+        Ok(settings) => settings.state,
+        Err(_) => global
+            .state
+            .clone()
+            .unwrap_or_else(crate::config::places::default_state),
+    }
 }
 
 /// The rules that a command without a daemon works with.

@@ -37,6 +37,29 @@ impl Progress {
         Progress { bar }
     }
 
+    /// For a work of so many things.
+    #[must_use]
+    pub(super) fn entries(count: u64) -> Self {
+        if !std::io::stderr().is_terminal() {
+            return Progress {
+                bar: ProgressBar::hidden(),
+            };
+        }
+        let bar = ProgressBar::new(count);
+        bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(5));
+        let style = ProgressStyle::with_template(
+            "{bar:30} {human_pos} of {human_len}, {per_sec}, {eta} left",
+        );
+        let style = style.expect("the template is fixed");
+        bar.set_style(style.progress_chars("=> "));
+        Progress { bar }
+    }
+
+    /// So many more are done.
+    pub(super) fn advance(&self, count: u64) {
+        self.bar.inc(count);
+    }
+
     /// So many bytes are done, and what there is to say.
     pub(super) fn set(&self, bytes: u64, message: impl FnOnce() -> String) {
         if !self.bar.is_hidden() {

@@ -6,9 +6,17 @@ use super::args::Global;
 use super::client;
 use super::out::{Out, Style, count, moment, thousands};
 use crate::daemon::api::views::StatusView;
+use crate::daemon::panic_flag;
 
 pub(super) fn run(global: &Global, out: &mut Out) -> Result<()> {
-    let status: StatusView = client::get(global, "/status")?;
+    let status: StatusView = match client::get(global, "/status") {
+        Ok(status) => status,
+        // With the daemon dead, this is what somebody who looks must not miss.
+        Err(error) if panic_flag(&super::settings_or_default(global)).exists() => {
+            return Err(error.context("PANIC: nothing is enforced until `lymph resume`"));
+        }
+        Err(error) => return Err(error),
+    };
     if out.json {
         return Ok(out.json(&status)?);
     }
@@ -22,9 +30,24 @@ pub(super) fn run(global: &Global, out: &mut Out) -> Result<()> {
             moment(&status.started_at)
         ),
     )?;
-    match status.enforcing {
-        true => out.line(format!("Decisions are enforced by {}", status.firewall))?,
-        false => out.styled(
+    let enforcement = &status.enforcement;
+    match (status.enforcing, enforcement.state.as_str()) {
+        (true, _) => out.line(format!("Decisions are enforced by {}", status.firewall))?,
+        (false, "panic") => out.styled(
+            Style::Warning,
+            "PANIC",
+            ": nothing is enforced until `lymph resume`",
+        )?,
+        (false, "failing") => out.styled(
+            Style::Warning,
+            "Nobody is blocked",
+            &format!(
+                ": {} refuses ({})",
+                status.firewall,
+                enforcement.detail.as_deref().unwrap_or("no reason given")
+            ),
+        )?,
+        (false, _) => out.styled(
             Style::Warning,
             "Nobody is blocked",
             &format!(": decisions are only written down ({})", status.firewall),
@@ -49,6 +72,14 @@ pub(super) fn run(global: &Global, out: &mut Out) -> Result<()> {
         ),
         count(status.alerts as u64, "detection", "detections")
     ))?;
+    if status.enforcing || enforcement.packets > 0 {
+        out.line(format!(
+            "{} and {} refused; {} on the allowlist",
+            count(enforcement.connections, "connection", "connections"),
+            count(enforcement.packets, "packet", "packets"),
+            count(status.allowed as u64, "entry", "entries"),
+        ))?;
+    }
     let counters = status.counters;
     out.line(format!(
         "{} read, {} understood; {}, {} of protected addresses",
@@ -69,6 +100,12 @@ pub(super) fn run(global: &Global, out: &mut Out) -> Result<()> {
         status.state,
         status.config.as_deref().unwrap_or("none")
     ))?;
+    out.line("")?;
+    let rows = status.health.iter().map(|part| {
+        let state = if part.ok { "ok" } else { "LOOK" };
+        [part.part.clone(), state.to_owned(), part.text.clone()]
+    });
+    out.table(["PART", "STATE", "WHAT TO KNOW"], rows)?;
     out.line("")?;
     let rows = status
         .sources

@@ -22,6 +22,35 @@ pub(super) fn run(global: &Global, address: &str, out: &mut Out) -> Result<()> {
         out.line("")?;
         decisions::table(&why.decisions, out)?;
     }
+    if let Some(enforcement) = &why.enforcement {
+        out.line(format!("In force: {enforcement}"))?;
+    }
+    if why.refused > 0 {
+        let last = why.last_refused.as_deref().map(moment).unwrap_or_default();
+        let refused = count(why.refused, "connection", "connections");
+        out.line(format!(
+            "Refused: {refused} since the daemon was started, the last at {last}"
+        ))?;
+    }
+    for held in &why.held {
+        out.line(format!(
+            "Held back: {} for {} because {}",
+            held.decision.kind, held.decision.reason, held.text
+        ))?;
+    }
+    if let Some(login) = &why.login {
+        out.line(format!(
+            "Somebody logged in from there: {}, last at {}",
+            login.service,
+            moment(&login.at)
+        ))?;
+    }
+    for raised in &why.raised {
+        out.line(format!(
+            "Raised threshold: {} must run over {} times within an hour, until {}",
+            raised.scenario, raised.factor, raised.until
+        ))?;
+    }
     if why.visits > 0 || !why.alerts.is_empty() {
         out.line("")?;
         let last_seen = why

@@ -22,6 +22,10 @@ pub struct ConfigFile {
     pub bundled_rules: Option<bool>,
     /// What enforces: `auto`, `nftables`, `command` or `dry-run`.
     pub firewall: Option<Spanned<String>>,
+    /// The operator's own program that enforces, with its arguments, for `firewall = "command"`.
+    pub firewall_command: Vec<String>,
+    /// How many new bans a rule may make before the rest is held.
+    pub breaker: BreakerTable,
     /// Addresses and networks that are never blocked.
     pub allow: Vec<Spanned<String>>,
     /// Logs to watch. Without any, lymph looks for them itself.
@@ -77,6 +81,16 @@ pub struct ScenarioTable {
     pub remedy: Option<Spanned<String>>,
     /// Length of the first ban.
     pub first: Option<Spanned<String>>,
+}
+
+/// How many new bans a rule may make.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BreakerTable {
+    /// In a minute, for as long as it likes.
+    pub bans_per_minute: Option<Spanned<usize>>,
+    /// At once, after a quiet time.
+    pub burst: Option<Spanned<usize>>,
 }
 
 /// Bounds of memory.
@@ -168,7 +182,8 @@ mod tests {
             state = "/srv/lymph"
             rules = "/etc/lymph/rules"
             bundled_rules = false
-            firewall = "dry-run"
+            firewall = "command"
+            firewall_command = ["/usr/local/bin/block", "--quiet"]
             allow = ["192.0.2.1", "2001:db8::/32"]
             [[source]]
             type = "nginx"
@@ -183,6 +198,9 @@ mod tests {
             [scenario."lymph/http-crawl"]
             remedy = "throttle"
             first = "10m"
+            [breaker]
+            bans_per_minute = 30
+            burst = 100
             [limits]
             decisions = 1000
             alerts = 100

@@ -12,8 +12,10 @@ use lymph_scenarios::nearest;
 use super::file::{ConfigError, ConfigFile, SourceTable, Spanned, line_at};
 use super::{places, zone};
 use crate::engine;
+use crate::engine::allowlist::Allowed;
 use crate::engine::decision::Kind;
 use crate::engine::policy::Override;
+use crate::engine::protected::Protected;
 use crate::engine::target::{IpNet, parse_network};
 
 /// Types of logs that the bundled rules read.
@@ -145,6 +147,8 @@ pub struct Settings {
     pub bundled_rules: bool,
     /// What enforces decisions.
     pub firewall: Firewall,
+    /// The operator's own program that enforces, with its arguments.
+    pub firewall_command: Vec<String>,
     /// Logs to watch; none means those that are found.
     pub sources: Vec<SourceSetting>,
     /// What the engine goes by.
@@ -213,6 +217,15 @@ impl Reader<'_> {
             settings.policy.overrides.insert(name.clone(), special);
         }
         settings.allowlist = self.networks(&file.allow)?;
+        self.check_allowed(&file.allow)?;
+        let budget = settings.budget.get_or_insert_default();
+        let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        if let Some(per_minute) = self.count(file.breaker.bans_per_minute.as_ref())? {
+            budget.per_minute = number(per_minute);
+        }
+        if let Some(burst) = self.count(file.breaker.burst.as_ref())? {
+            budget.burst = number(burst);
+        }
         settings.decisions_max = self
             .count(file.limits.decisions.as_ref())?
             .unwrap_or(settings.decisions_max);
@@ -247,6 +260,7 @@ impl Reader<'_> {
             rules: flags.rules.or(file.rules),
             bundled_rules: !flags.no_bundled_rules && file.bundled_rules.unwrap_or(true),
             firewall: flags.firewall.or(firewall).unwrap_or_default(),
+            firewall_command: file.firewall_command,
             sources,
             engine: settings,
         })
@@ -289,6 +303,20 @@ impl Reader<'_> {
             .iter()
             .map(|text| self.at(text, parse_network(text.get_ref())))
             .collect()
+    }
+
+    /// Whoever allows everybody, or more than is looked at, hears of it.
+    fn check_allowed(&self, texts: &[Spanned<String>]) -> Result<(), ConfigError> {
+        for text in texts {
+            self.at(text, text.get_ref().parse::<Allowed>())?;
+        }
+        let too_many = texts.get(Protected::SHIELDS_MAX);
+        let message = format!(
+            "the allowlist has {} entries, at most {}",
+            texts.len(),
+            Protected::SHIELDS_MAX
+        );
+        too_many.map_or(Ok(()), |first| self.at(first, Err(message)))
     }
 
     fn duration(&self, text: Option<&Spanned<String>>) -> Result<Option<Duration>, ConfigError> {
@@ -450,6 +478,11 @@ mod tests {
             "3: no time zone \"Mars\" on this machine, expected one such as Europe/Berlin or UTC: `timedatectl list-timezones` lists them; if it lists none, install tzdata",
         );
         fails("[limits]\ndecisions = 0\n", "2: must be at least 1");
+        fails(
+            "allow = [\n '10.0.0.1',\n '64:ff9b::/96' ]\n",
+            "3: 64:ff9b::/96 is everybody: to block nobody at all use `lymph panic` or `lymph run --firewall dry-run`",
+        );
+        fails("[breaker]\nburst = 0\n", "2: must be at least 1");
         fails(
             "[scenario.'a/b']\nremedy = 'bann'\n",
             "2: unknown value \"bann\", did you mean \"ban\"?",

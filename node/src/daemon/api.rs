@@ -1,8 +1,9 @@
 //! The API: HTTP and JSON on a Unix socket in the state folder, whose file mode is the permission.
 //!
 //! Handlers ask the loop through a bounded queue and wait; the loop answers between two batches of lines, so
-//! that the engine has one owner. `routes` are the paths, `views` the JSON.
+//! that the engine has one owner. `routes` are the paths, `requests` and `views` the JSON.
 
+pub mod requests;
 mod routes;
 pub mod views;
 
@@ -11,13 +12,15 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
+use lymph_protocol::Timestamp;
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::engine::decision::DetectionId;
+use crate::engine::decision::{Decision, DetectionId};
+use crate::engine::request::{Answer, Request};
 use crate::engine::target::Target;
-use views::{AlertView, DecisionView, RuleView, StatusView, UnbannedView, WhyView};
+use views::{AlertView, AllowedView, DecisionView, HeldView, RuleView, StatusView, WhyView};
 
 /// Questions that may wait for the loop. More askers wait for a place.
 const QUESTIONS_WAITING_MAX: usize = 32;
@@ -39,8 +42,27 @@ pub enum Question {
     Why(Target, oneshot::Sender<WhyView>),
     /// The rules.
     Rules(oneshot::Sender<Vec<RuleView>>),
-    /// Lift what stands about somebody.
-    Unban(Target, oneshot::Sender<UnbannedView>),
+    /// What is allowed.
+    Allowlist(oneshot::Sender<Vec<AllowedView>>),
+    /// What is held back.
+    Held(oneshot::Sender<Vec<HeldView>>),
+    /// The operator asks for something.
+    Ask(Request, oneshot::Sender<Asked>),
+}
+
+/// What came of a request.
+#[derive(Debug)]
+pub struct Asked {
+    /// When.
+    pub at: Timestamp,
+    /// What the engine answered.
+    pub answer: Option<Answer>,
+    /// Why it would be forgotten if the machine stopped now, if it would.
+    pub not_saved: Option<String>,
+    /// Why the firewall does not do it yet, if it does not.
+    pub not_enforced: Option<String>,
+    /// Wider decisions that the target still falls under.
+    pub remaining: Vec<Decision>,
 }
 
 type Asker = mpsc::Sender<Question>;

@@ -134,6 +134,12 @@ impl Stopwatch {
         Stopwatch(monotonic())
     }
 
+    /// One that has been running for an hour, for tests of what takes its time.
+    #[cfg(test)]
+    pub(crate) fn long_ago() -> Self {
+        Stopwatch(monotonic() - Duration::from_secs(3600))
+    }
+
     /// How long it has been running.
     #[must_use]
     pub fn elapsed(&self) -> Duration {

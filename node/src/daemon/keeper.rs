@@ -1,15 +1,20 @@
 //! Sees to it that what the engine wants kept is kept, whatever the disk does.
 //!
+//! What the operator said goes into the book (`book`), on disk at once; everything else into the store (`store`), which
+//! can be made again. Each fails and is mended by itself.
+//!
 //! Changes are gathered and written at once after each batch of lines. When the store fails, that is said
 //! once; the engine goes on, no checkpoint is made (so nothing read since is forgotten), and every ten seconds
 //! the store is opened again and filled with all that the engine holds.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lymph_protocol::Timestamp;
 
+use super::book::{self, Book, Change};
+use super::clock::Stopwatch;
 use super::store::{Changes, Flusher, Opened, Store, StoreError};
 use crate::engine::record::{Record, RecordKey};
 
@@ -19,6 +24,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(10);
 /// The store, or what became of it.
 #[derive(Debug)]
 pub(super) struct Keeper {
+    shelf: Shelf,
     folder: PathBuf,
     store: Option<Store>,
     changes: Changes,
@@ -30,10 +36,127 @@ pub(super) struct Keeper {
     pub(super) is_replaced: bool,
 }
 
+/// The operator's book, or what became of it.
+#[derive(Debug)]
+struct Shelf {
+    path: PathBuf,
+    book: Option<Book>,
+    changes: Vec<Change>,
+    /// Why it does not hold what it should, and since when.
+    failed: Option<(String, Stopwatch)>,
+}
+
+impl Shelf {
+    fn open(path: PathBuf, now: Timestamp) -> (Self, Vec<Record>, Vec<String>) {
+        let mut shelf = Shelf {
+            path,
+            book: None,
+            changes: Vec::new(),
+            failed: None,
+        };
+        match Book::open(shelf.path.clone(), now) {
+            Ok(book::Opened {
+                book,
+                mut records,
+                said,
+            }) => {
+                shelf.book = Some(book);
+                // Who is allowed and who is forced is known before anything is decided about them.
+                records.sort_by_key(|record| matches!(record, Record::Decision(_)));
+                (shelf, records, said)
+            }
+            Err(error) => {
+                let said = shelf.fail(&error.to_string());
+                (shelf, Vec::new(), said.into_iter().collect())
+            }
+        }
+    }
+
+    fn change(&mut self, change: Change) {
+        // A book that failed is written anew as a whole.
+        if self.failed.is_none() {
+            self.changes.push(change);
+        }
+    }
+
+    fn write(&mut self) -> Option<String> {
+        let changes = std::mem::take(&mut self.changes);
+        let appended = self.book.as_mut()?.append(&changes);
+        appended
+            .err()
+            .and_then(|error| self.fail(&error.to_string()))
+    }
+
+    /// Returns what the operator should know, the first time.
+    fn fail(&mut self, why: &str) -> Option<String> {
+        let is_first = self.failed.is_none();
+        self.changes.clear();
+        self.failed = Some((why.to_owned(), Stopwatch::start()));
+        is_first.then(|| {
+            format!(
+                "WHAT THE OPERATOR SAYS IS NOT SAVED: {why}; it holds until the daemon stops, and saving is tried again every {} s",
+                RETRY_AFTER.as_secs()
+            )
+        })
+    }
+
+    /// Write the book anew if it failed a while ago, or has grown too long.
+    fn mend(&mut self, records: impl Iterator<Item = Record>, now: Timestamp) -> Option<Retried> {
+        let is_due = match &self.failed {
+            Some((_, since)) => since.elapsed() >= RETRY_AFTER,
+            None => self.book.as_ref().is_some_and(Book::wants_rewrite),
+        };
+        if !is_due {
+            return None;
+        }
+        let mut restored = Vec::new();
+        if self.book.is_none() {
+            // It was never read: what an earlier run left in it is not known yet.
+            match Book::open(self.path.clone(), now) {
+                Ok(opened) => (self.book, restored) = (Some(opened.book), opened.records),
+                Err(error) => {
+                    let said = self.fail(&error.to_string());
+                    return Some(Retried { said, restored });
+                }
+            }
+        }
+        let records: BTreeMap<_, _> = restored
+            .iter()
+            .cloned()
+            .chain(records)
+            .map(|record| (record.key(), record))
+            .collect();
+        let written = self.book.as_mut()?.rewrite(records.into_values());
+        let said = match written {
+            Ok(()) => {
+                let was_failed = self.failed.take().is_some();
+                was_failed.then(|| "what the operator says is saved again".to_owned())
+            }
+            Err(error) => self.fail(&error.to_string()),
+        };
+        restored.sort_by_key(|record| matches!(record, Record::Decision(_)));
+        Some(Retried { said, restored })
+    }
+}
+
 impl Keeper {
-    /// Open the store. Returns its records, and what the operator should know.
-    pub(super) fn open(folder: PathBuf, now: Timestamp) -> (Self, Vec<Record>, Vec<String>) {
+    /// Open book and store in the state folder. Returns their records, the operator's first, and what the operator
+    /// should know.
+    pub(super) fn open(state: &Path, now: Timestamp) -> (Self, Vec<Record>, Vec<String>) {
+        let (shelf, mut records, mut said) = Shelf::open(state.join("operator.book"), now);
+        let (keeper, from_store, about_store) = Keeper::open_store(shelf, state.join("store"), now);
+        records.extend(from_store);
+        said.extend(about_store);
+        (keeper, records, said)
+    }
+
+    fn open_store(
+        shelf: Shelf,
+        folder: PathBuf,
+        now: Timestamp,
+    ) -> (Self, Vec<Record>, Vec<String>) {
         let mut keeper = Keeper {
+            shelf,
             folder,
             store: None,
             changes: Changes::default(),
@@ -69,20 +192,32 @@ impl Keeper {
 
     /// Keep this record.
     pub(super) fn save(&mut self, record: Record) {
-        if self.store.is_some() {
+        if record.key().is_operators() {
+            self.shelf.change(Change::Save(record));
+        } else if self.store.is_some() {
             self.changes.save(record);
         }
     }
 
     /// Drop the record with this key.
     pub(super) fn remove(&mut self, key: RecordKey) {
-        if self.store.is_some() {
+        if key.is_operators() {
+            self.shelf.change(Change::Remove(key));
+        } else if self.store.is_some() {
             self.changes.remove(key);
         }
     }
 
     /// Write what was gathered. Returns what the operator should know if that fails.
     pub(super) fn write(&mut self, now: Timestamp) -> Option<String> {
+        let about_book = match self.shelf.changes.is_empty() {
+            true => None,
+            false => self.shelf.write(),
+        };
+        about_book.or_else(|| self.write_store(now))
+    }
+
+    fn write_store(&mut self, now: Timestamp) -> Option<String> {
         if self.changes.is_empty() {
             return None;
         }
@@ -119,8 +254,20 @@ impl Keeper {
 
     /// Why nothing is saved, if that is so.
     #[must_use]
-    pub(super) fn failure(&self) -> Option<&str> {
-        self.failed.as_ref().map(|(why, _)| why.as_str())
+    pub(super) fn failure(&self) -> Option<String> {
+        let of_store = self.failed.as_ref().map(|(why, _)| why.clone());
+        let of_book = self.shelf.failed.as_ref().map(|(why, _)| why.clone());
+        of_book.or(of_store)
+    }
+
+    /// Write the operator's book anew, if it failed a while ago or has grown too long.
+    pub(super) fn mend_book(
+        &mut self,
+        records: impl Iterator<Item = Record>,
+        now: Timestamp,
+    ) -> Option<Retried> {
+        let operators = records.filter(|record| record.key().is_operators());
+        self.shelf.mend(operators, now)
     }
 
     /// Open a failed store again if it is time, and fill it with all `records`.
@@ -165,12 +312,12 @@ impl Keeper {
             .map(|record| (record.key(), record))
             .collect();
         let mut changes = Changes::default();
-        for record in records {
+        for record in records.filter(|record| !record.key().is_operators()) {
             unknown.remove(&record.key());
             changes.save(record);
         }
         if self.was_read {
-            unknown.keys().for_each(|key| changes.remove(*key));
+            unknown.keys().for_each(|key| changes.remove(key.clone()));
             unknown.clear();
         }
         opened.store.write(&changes)?;
@@ -212,8 +359,8 @@ mod tests {
     #[test]
     fn a_failure_is_said_once_and_mended_with_all_that_is_known() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("store");
-        let (mut keeper, records, said) = Keeper::open(path.clone(), NOW);
+        let path = folder.path().to_owned();
+        let (mut keeper, records, said) = Keeper::open(&path, NOW);
         assert!(records.is_empty() && said.is_empty());
         (1..=3).for_each(|n| keeper.save(rung(n)));
         assert_eq!(keeper.write(NOW), None);
@@ -230,19 +377,19 @@ mod tests {
         assert!(retried.said.is_some() && retried.restored.is_empty());
         assert_eq!(keeper.failure(), None);
         drop(keeper);
-        let (_, records, _) = Keeper::open(path, NOW);
+        let (_, records, _) = Keeper::open(&path, NOW);
         assert_eq!(records, [2, 4].map(rung));
     }
 
     #[test]
     fn a_store_that_opens_late_is_restored_late() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("store");
-        let (mut keeper, ..) = Keeper::open(path.clone(), NOW);
+        let path = folder.path().to_owned();
+        let (mut keeper, ..) = Keeper::open(&path, NOW);
         (1..=2).for_each(|n| keeper.save(rung(n)));
         assert_eq!(keeper.write(NOW), None);
         // Somebody still has it open.
-        let (mut second, records, said) = Keeper::open(path.clone(), NOW);
+        let (mut second, records, said) = Keeper::open(&path, NOW);
         assert!(records.is_empty() && said.len() == 1 && second.failure().is_some());
         drop(keeper);
         let retried = second
@@ -250,6 +397,67 @@ mod tests {
             .unwrap();
         assert_eq!(retried.restored, [1, 2].map(rung));
         drop(second);
-        assert_eq!(Keeper::open(path, NOW).1, [1, 2, 7].map(rung));
+        assert_eq!(Keeper::open(&path, NOW).1, [1, 2, 7].map(rung));
+    }
+
+    #[test]
+    fn what_the_operator_says_is_kept_apart_and_mended_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_owned();
+        let forced = |n: u8| Record::Forced(format!("192.0.2.{n}").parse().unwrap());
+        let (mut keeper, ..) = Keeper::open(&path, NOW);
+        (1..=3).for_each(|n| keeper.save(forced(n)));
+        keeper.save(rung(9));
+        assert_eq!(keeper.write(NOW), None);
+        keeper.remove(forced(2).key());
+        assert_eq!(keeper.write(NOW), None);
+        drop(keeper);
+        // The store is no help to the book, and the other way round.
+        std::fs::remove_dir_all(path.join("store")).unwrap();
+        let (mut keeper, records, _) = Keeper::open(&path, NOW);
+        assert_eq!(records, [1, 3].map(forced));
+
+        let said = keeper.shelf.fail("the disk is on fire").unwrap();
+        assert!(said.contains("NOT SAVED: the disk is on fire"), "{said}");
+        keeper.save(forced(4));
+        assert_eq!(keeper.write(NOW), None);
+        assert_eq!(keeper.failure().as_deref(), Some("the disk is on fire"));
+        let known = || [1, 3, 4].map(forced).into_iter();
+        assert_eq!(keeper.mend_book(known(), NOW), None, "too early");
+        keeper.shelf.failed = keeper
+            .shelf
+            .failed
+            .map(|(why, _)| (why, Stopwatch::long_ago()));
+        let mended = keeper.mend_book(known(), NOW).unwrap();
+        assert!(mended.said.is_some() && mended.restored.is_empty());
+        drop(keeper);
+        assert_eq!(Keeper::open(&path, NOW).1, [1, 3, 4].map(forced));
+    }
+
+    #[test]
+    fn a_book_that_opens_late_is_restored_late() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_owned();
+        let forced = |n: u8| Record::Forced(format!("192.0.2.{n}").parse().unwrap());
+        let (mut keeper, ..) = Keeper::open(&path, NOW);
+        keeper.save(forced(1));
+        assert_eq!(keeper.write(NOW), None);
+        drop(keeper);
+        let (away, book) = (path.join("away"), path.join("operator.book"));
+        std::fs::rename(&book, &away).unwrap();
+        std::fs::create_dir(&book).unwrap();
+        let (mut keeper, records, said) = Keeper::open(&path, NOW);
+        assert!(records.is_empty() && said.len() == 1 && keeper.failure().is_some());
+        std::fs::remove_dir(&book).unwrap();
+        std::fs::rename(&away, &book).unwrap();
+        keeper.save(forced(2));
+        keeper.shelf.failed = keeper
+            .shelf
+            .failed
+            .map(|(why, _)| (why, Stopwatch::long_ago()));
+        let mended = keeper.mend_book([forced(2)].into_iter(), NOW).unwrap();
+        assert_eq!(mended.restored, [forced(1)]);
+        drop(keeper);
+        assert_eq!(Keeper::open(&path, NOW).1, [1, 2].map(forced));
     }
 }

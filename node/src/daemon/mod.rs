@@ -10,14 +10,19 @@
 //! the lines since are read again, and a detection that is made again has the same id and adds nothing.
 
 pub mod api;
+mod book;
 pub mod checkpoint;
 pub mod clock;
 pub mod discover;
 pub mod docker;
+mod enforcer;
+pub mod firewall;
 pub mod journal;
 mod keeper;
 mod lock;
+mod names;
 mod node;
+mod sessions;
 pub mod sources;
 mod start;
 mod state;
@@ -25,6 +30,9 @@ mod stdin;
 mod store;
 mod surroundings;
 pub mod tail;
+
+pub(crate) use start::panic_flag;
+pub(crate) use state::make_state_folder;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -45,8 +53,10 @@ use crate::engine::{Engine, Input, Snapshot};
 use api::Api;
 use checkpoint::{Loaded, Record};
 use clock::{Clock, Stopwatch};
+use enforcer::Enforcer;
 use keeper::Keeper;
 use lock::StateLock;
+use names::{Found, Names};
 use node::{Facts, Node};
 use sources::{ReaderEnded, Sources};
 use store::StoreError;
@@ -59,13 +69,15 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(2);
 const CHECKPOINT_SHARE: u32 = 20;
 /// Least time between two deadlines: many that are close together then cost one wake-up.
 const TICK_PAUSE: Duration = Duration::from_millis(20);
-/// How often the surroundings of the machine are looked at.
-const SURROUNDINGS_EVERY: Duration = Duration::from_secs(60);
+/// How often the surroundings of the machine are looked at: who has just logged in should not wait.
+const SURROUNDINGS_EVERY: Duration = Duration::from_secs(5);
+/// How long the start waits for the firewall.
+const SETTLE: Duration = Duration::from_secs(60);
 
 /// Run until a signal says otherwise. `out` is for the first words to whoever started it.
 pub async fn run(settings: Settings, out: &mut (dyn Write + Send)) -> Result<()> {
     let mut end = End::new()?;
-    let firewall = start::firewall(settings.firewall)?.to_owned();
+    let enforcing = start::firewall(&settings)?;
     let rules = RuleSet {
         bundled: settings.bundled_rules,
         folder: settings.rules.clone(),
@@ -78,7 +90,7 @@ pub async fn run(settings: Settings, out: &mut (dyn Write + Send)) -> Result<()>
         tracing::warn!("{changed}");
     }
     let lock = StateLock::take(&settings.state)?;
-    start::introduce(out, &settings, &watched)?;
+    start::introduce(out, &settings, &watched, &enforcing)?;
     for warning in rules.warnings() {
         tracing::warn!("{warning}");
     }
@@ -91,7 +103,8 @@ pub async fn run(settings: Settings, out: &mut (dyn Write + Send)) -> Result<()>
 
     let clock = Clock::start();
     let now = clock.now();
-    let (mut node, positions) = restore(&settings, rules, firewall, now)?;
+    let (mut node, positions) = restore(&settings, rules, enforcing, now)?;
+    settle(&mut node, &clock).await;
     let (sources, notices) = Sources::new(watched.specs, positions);
     notices.into_iter().for_each(|notice| node.note(notice));
     let api = Api::start(&settings.state)?;
@@ -104,8 +117,10 @@ pub async fn run(settings: Settings, out: &mut (dyn Write + Send)) -> Result<()>
         checkpoint,
         last_surroundings: now,
         was_stuck: false,
+        names: Names::start(),
         _lock: lock,
     };
+    daemon.want_names();
     daemon.checkpoint.is_due = true;
     daemon.save_checkpoint().await;
     // Without a service manager there is nobody to tell.
@@ -119,19 +134,22 @@ pub async fn run(settings: Settings, out: &mut (dyn Write + Send)) -> Result<()>
 fn restore(
     settings: &Settings,
     rules: Arc<lymph_scenarios::Rules>,
-    firewall: String,
+    enforcing: start::Enforcing,
     now: Timestamp,
 ) -> Result<(Node, Option<sources::Positions>)> {
-    let (keeper, records, said) = Keeper::open(settings.state.join("store"), now);
+    let (keeper, records, said) = Keeper::open(&settings.state, now);
     said.iter().for_each(|said| tracing::warn!("{said}"));
     let engine = Engine::new(rules, settings.engine.clone(), seed());
     let facts = Facts {
         state: settings.state.clone(),
         config: settings.config.clone(),
-        firewall,
+        firewall: enforcing.text,
         started_at: now,
     };
-    let mut node = Node::new(engine, keeper, facts);
+    let writer = firewall::Writer::start(enforcing.backend)
+        .context("the firewall's writer cannot be started")?;
+    let enforcer = Enforcer::new(writer, enforcing.name, start::panic_flag(&settings.state));
+    let mut node = Node::new(engine, keeper, enforcer, facts);
     node.take(Input::Surroundings(surroundings::look()), now);
     let records_count = records.len();
     for record in records {
@@ -176,6 +194,21 @@ fn restore(
     };
     node.write(now);
     Ok((node, positions))
+}
+
+/// What was decided before is in force before the first line is read; a firewall that refuses keeps nobody waiting.
+async fn settle(node: &mut Node, clock: &Clock) {
+    node.enforce(clock.now());
+    let patience = tokio::time::sleep(SETTLE);
+    tokio::pin!(patience);
+    while node.enforcer.is_busy() {
+        tokio::select! {
+            () = &mut patience => {
+                return tracing::warn!("the firewall takes long; lines are read meanwhile");
+            }
+            word = node.enforcer.word() => node.heard(word, clock.now()),
+        }
+    }
 }
 
 /// A number that nobody outside can guess, from the system's own source of them.
@@ -233,6 +266,7 @@ struct Daemon {
     last_surroundings: Timestamp,
     /// Whether the reader of the files was seen not to go on.
     was_stuck: bool,
+    names: Names,
     _lock: StateLock,
 }
 
@@ -277,12 +311,16 @@ impl Daemon {
                     tracing::trace!(why = deadline.map(|(_, why)| why), "woke up");
                     let now = self.clock.now();
                     self.node.take(Input::Tick, now);
+                    self.node.enforce(now);
                     self.node.write(now);
                     not_before = tokio::time::Instant::now() + TICK_PAUSE;
                 }
+                word = self.node.enforcer.word() => self.node.heard(word, self.clock.now()),
                 _ = look_after.tick() => self.look_after(),
+                found = self.names.found() => self.found(found),
                 Some(question) = self.api.questions.recv() => {
                     self.node.answer(question, &self.sources, self.clock.now());
+                    self.want_names();
                 }
                 batch = self.sources.next() => {
                     let batch = batch?;
@@ -294,8 +332,44 @@ impl Daemon {
         }
     }
 
+    /// Have the names on the allowlist looked up.
+    fn want_names(&mut self) {
+        let wanted: Vec<_> = self.node.engine.allowlist().names().cloned().collect();
+        self.node.unresolved.retain(|name, _| wanted.contains(name));
+        self.names.want(wanted);
+    }
+
+    /// A name was looked up, or not.
+    fn found(&mut self, found: Found) {
+        let now = self.clock.now();
+        let Found { name, addresses } = found;
+        match addresses {
+            Ok(addresses) => {
+                self.node.unresolved.remove(&name);
+                self.node.take(Input::Resolved { name, addresses }, now);
+                self.node.enforce(now);
+                self.node.write(now);
+            }
+            Err(why) => {
+                if self
+                    .node
+                    .unresolved
+                    .insert(name.clone(), why.clone())
+                    .is_none()
+                {
+                    tracing::warn!(
+                        "{name} on the allowlist cannot be looked up: {why}; what it was before stays allowed"
+                    );
+                }
+            }
+        }
+    }
+
     /// Once a second: everything that needs no haste.
     fn look_after(&mut self) {
+        if let Some(said) = self.node.enforcer.look_after() {
+            tracing::warn!("{said}");
+        }
         if let Some(before) = self.clock.check() {
             let now = self.clock.now();
             self.node.take(Input::ClockStepped { before }, now);
@@ -307,6 +381,7 @@ impl Daemon {
             self.node
                 .take(Input::Surroundings(surroundings::look()), now);
         }
+        self.node.enforce(now);
         self.node.mend_store(now);
         self.node.write(now);
         self.start_checkpoint(now);
@@ -401,6 +476,13 @@ impl Daemon {
         self.node.write(self.clock.now());
         self.save_checkpoint().await;
         self.api.stop();
+        self.names.stop();
+        if self.node.enforcer.is_enforcing() {
+            tracing::info!(
+                "bans stay in the firewall until they end; `lymph panic` takes them out"
+            );
+        }
+        self.node.enforcer.stop();
     }
 }
 

@@ -1,26 +1,34 @@
-//! The engine with everything it asks for: records into the store, words to the operator, answers to the API.
-//!
-//! Enforcement will be done here too; until there is a firewall, a decision is only said and kept.
+//! The engine with everything it asks for: records into the store, decisions into the firewall, words to the
+//! operator, answers to the API.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use lymph_protocol::Timestamp;
 use lymph_scenarios::Skewed;
+use tokio::sync::oneshot;
 
-use super::api::Question;
 use super::api::views::{
-    AlertView, CountersView, DecisionView, RuleView, SourceView, StatusView, UnbannedView, WhyView,
+    AlertView, AllowedView, CountersView, DecisionView, EnforcementView, HealthView, HeldView,
+    RuleView, SourceView, StatusView, WhyView,
 };
+use super::api::{Asked, Question};
+use super::enforcer::{Enforcer, Settled, State};
 use super::keeper::Keeper;
 use super::sources::{Batch, Counters, Notice, NoticeKind, Sources};
 use crate::engine::alerts::Alert;
+use crate::engine::decision::Decision;
 use crate::engine::policy::Outcome;
+use crate::engine::request::{Answer, Request};
 use crate::engine::target::Target;
 use crate::engine::{self, Action, Engine, Input, Lifted};
 
 /// Sources whose last words are remembered. The tail follows no more paths than this.
 const NOTES_MAX: usize = 2000;
+
+/// How long somebody who asks waits for the firewall.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What does not change while the daemon runs.
 #[derive(Clone, Debug)]
@@ -42,7 +50,13 @@ pub(super) struct Node {
     pub(super) engine: Engine,
     /// Its records.
     pub(super) keeper: Keeper,
+    /// The firewall.
+    pub(super) enforcer: Enforcer,
     facts: Facts,
+    /// What the engine has answered to the request that is being carried out.
+    answer: Option<Answer>,
+    /// Names of the allowlist that could not be looked up, and why.
+    pub(super) unresolved: BTreeMap<std::sync::Arc<str>, String>,
     /// The last word about each source.
     notes: BTreeMap<String, Notice>,
     /// What went wrong with a checkpoint, while it does.
@@ -52,11 +66,14 @@ pub(super) struct Node {
 impl Node {
     /// An engine with its store.
     #[must_use]
-    pub(super) fn new(engine: Engine, keeper: Keeper, facts: Facts) -> Self {
+    pub(super) fn new(engine: Engine, keeper: Keeper, enforcer: Enforcer, facts: Facts) -> Self {
         Node {
             engine,
             keeper,
+            enforcer,
             facts,
+            answer: None,
+            unresolved: BTreeMap::new(),
             notes: BTreeMap::new(),
             checkpoint_failure: None,
         }
@@ -77,7 +94,30 @@ impl Node {
         for line in batch.lines(now) {
             self.take(Input::Line(line), now);
         }
+        self.enforce(now);
         self.write(now);
+    }
+
+    /// Have the firewall do what was decided.
+    pub(super) fn enforce(&mut self, now: Timestamp) {
+        self.enforcer.flush(self.engine.decisions(), now);
+    }
+
+    /// The firewall has said something.
+    pub(super) fn heard(&mut self, word: super::firewall::Word, now: Timestamp) {
+        let heard = self.enforcer.heard(word);
+        if let Some(warning) = heard.warning {
+            tracing::warn!("{warning}");
+        }
+        if let Some(info) = heard.info {
+            tracing::info!("{info}");
+        }
+        if !heard.hits.is_empty() {
+            let hits = heard.hits.into_iter();
+            let refused = hits.map(|hit| (hit.address, hit.connections)).collect();
+            self.take(Input::Refused(refused), now);
+        }
+        self.enforce(now);
     }
 
     /// Write what the engine wanted kept.
@@ -87,18 +127,19 @@ impl Node {
         }
     }
 
-    /// Try a failed store again.
+    /// Try a failed store or book again.
     pub(super) fn mend_store(&mut self, now: Timestamp) {
-        let Some(retried) = self.keeper.retry(self.engine.records(), now) else {
-            return;
-        };
-        if let Some(said) = retried.said {
-            tracing::warn!("{said}");
+        let of_book = self.keeper.mend_book(self.engine.records(), now);
+        let of_store = self.keeper.retry(self.engine.records(), now);
+        for retried in [of_book, of_store].into_iter().flatten() {
+            if let Some(said) = retried.said {
+                tracing::warn!("{said}");
+            }
+            for record in retried.restored {
+                self.take(Input::Restored(record), now);
+            }
+            self.write(now);
         }
-        for record in retried.restored {
-            self.take(Input::Restored(record), now);
-        }
-        self.write(now);
     }
 
     /// Tell the operator about a source, and remember the last word while there is one.
@@ -121,21 +162,20 @@ impl Node {
         match action {
             Action::Save(record) => self.keeper.save(record),
             Action::Remove(key) => self.keeper.remove(key),
-            // Said with the detection; enforced once there is a firewall.
-            Action::Ban(decision) => {
-                tracing::debug!(target = %decision.target, kind = decision.kind.name(), until = %decision.until, "would be enforced")
-            }
+            Action::Ban(decision) => self.enforcer.ban(&decision),
             Action::Unban { target, kind, why } => {
+                self.enforcer.unban(target, kind, why);
                 let why = match why {
                     Lifted::Ended => "its time is over",
                     Lifted::ByOperator => "lifted by the operator",
                     Lifted::Protected => "it is protected",
                     Lifted::NoRoom => "the table is full",
                 };
-                tracing::info!("{} of {target} ends: {why}", kind.name());
+                tracing::debug!("{} of {target} ends: {why}", kind.name());
             }
             Action::Notice(engine::Notice::Skewed(skewed)) => self.note(words_for(&skewed)),
-            Action::Notice(notice) => tell(&notice),
+            Action::Notice(notice) => self.tell(&notice),
+            Action::Answer(answer) => self.answer = Some(answer),
         }
     }
 
@@ -159,9 +199,7 @@ impl Node {
                     ),
                 );
             }
-            Question::Why(target, reply) => {
-                drop(reply.send(WhyView::new(&self.engine.explain(target, now), now)))
-            }
+            Question::Why(target, reply) => self.why(target, reply, now),
             Question::Rules(reply) => {
                 drop(
                     reply.send(
@@ -174,7 +212,17 @@ impl Node {
                     ),
                 );
             }
-            Question::Unban(target, reply) => drop(reply.send(self.unban(target, now))),
+            Question::Allowlist(reply) => {
+                let configured = self.engine.allowed_by_configuration().iter();
+                let configured = configured.map(|network| AllowedView::configured(*network));
+                let added = self.engine.allowlist().iter().map(AllowedView::from);
+                drop(reply.send(configured.chain(added).collect()));
+            }
+            Question::Held(reply) => {
+                let held = self.engine.held().iter();
+                drop(reply.send(held.map(|held| HeldView::new(held, now)).collect()));
+            }
+            Question::Ask(request, reply) => self.ask(request, reply, now),
         }
     }
 
@@ -186,28 +234,91 @@ impl Node {
             .collect()
     }
 
-    /// Lift what stands about exactly this target. It is on disk before the operator hears that it is done.
-    fn unban(&mut self, target: Target, now: Timestamp) -> UnbannedView {
-        let lifted = self
-            .engine
-            .decisions()
-            .about(target)
-            .map(|decision| DecisionView::new(decision, now))
-            .collect();
-        self.take(Input::Unban(target), now);
+    /// Carry out what the operator asks for. It is on disk and in force before they hear that it is done, or
+    /// they hear that it is not.
+    fn ask(&mut self, request: Request, reply: oneshot::Sender<Asked>, now: Timestamp) {
+        let about = match &request {
+            Request::Lift { which, .. } => which.target,
+            Request::Ban(_)
+            | Request::Undo(_)
+            | Request::Allow(_)
+            | Request::Disallow(_)
+            | Request::Release(_)
+            | Request::Drop(_) => None,
+        };
+        self.answer = None;
+        self.take(Input::Asked(request), now);
+        self.enforce(now);
+        let not_saved = self.save_now(now);
+        let remaining = about.map(|target| self.engine.explain(target, now).decisions);
+        let mut asked = Asked {
+            at: now,
+            answer: self.answer.take(),
+            not_saved,
+            not_enforced: None,
+            remaining: remaining.unwrap_or_default(),
+        };
+        let settled = self.enforcer.settled();
+        tokio::spawn(async move {
+            asked.not_enforced = match tokio::time::timeout(PATIENCE, settled).await {
+                Ok(Ok(Settled::InForce)) => None,
+                Ok(Ok(Settled::NotInForce(why))) => Some(why),
+                Ok(Err(_)) => Some("the daemon is stopping".to_owned()),
+                Err(_) => Some("the firewall is busy; it is on its way".to_owned()),
+            };
+            // An asker who has gone away is no error.
+            let _ = reply.send(asked);
+        });
+    }
+
+    /// Have everything on disk. Says why it is not, if so.
+    fn save_now(&mut self, now: Timestamp) -> Option<String> {
         self.write(now);
         if let Some(Err(error)) = self.keeper.flusher().map(|store| store.flush())
             && let Some(failure) = self.keeper.fail(&error, now)
         {
             tracing::warn!("{failure}");
         }
-        let remaining = self.engine.explain(target, now).decisions;
-        UnbannedView {
-            lifted,
-            remaining: remaining
-                .iter()
-                .map(|decision| DecisionView::new(decision, now))
-                .collect(),
+        self.keeper.failure()
+    }
+
+    /// Say why somebody is where they are; the firewall is asked too.
+    fn why(&mut self, target: Target, reply: oneshot::Sender<WhyView>, now: Timestamp) {
+        let why = self.engine.explain(target, now);
+        let mut view = WhyView::new(&why, now);
+        let strongest = why.decisions.iter().max_by_key(|decision| decision.kind);
+        let asked = strongest.map(|decision| self.look(decision));
+        tokio::spawn(async move {
+            view.enforcement = match asked {
+                None => None,
+                Some(Err(known)) => Some(known),
+                Some(Ok(told)) => Some(match tokio::time::timeout(PATIENCE, told).await {
+                    Ok(Ok(Ok(found))) if found == [true] => "the firewall has it".to_owned(),
+                    Ok(Ok(Ok(_))) => "NO, the firewall does not have it".to_owned(),
+                    Ok(Ok(Err(error))) => format!("the firewall does not say: {error}"),
+                    Ok(Err(_)) | Err(_) => "the firewall does not answer".to_owned(),
+                }),
+            };
+            // An asker who has gone away is no error.
+            let _ = reply.send(view);
+        });
+    }
+
+    /// Ask the firewall about a decision, or say what is known without asking.
+    fn look(&mut self, decision: &Decision) -> Result<super::enforcer::Looked, String> {
+        match self.enforcer.state() {
+            State::Panic => Err("not in force: panic".to_owned()),
+            State::Failing(why) => Err(format!("not in force: {why}")),
+            State::Sound if self.enforcer.name != "nftables" => {
+                Err(match self.enforcer.is_enforcing() {
+                    true => format!("handed to {}", self.facts.firewall),
+                    false => "not in force: dry run".to_owned(),
+                })
+            }
+            State::Sound => self
+                .enforcer
+                .look(decision.target, decision.kind)
+                .ok_or_else(|| "a firewall does nothing about this kind".to_owned()),
         }
     }
 
@@ -233,7 +344,12 @@ impl Node {
                 .as_ref()
                 .map(|path| path.display().to_string()),
             firewall: self.facts.firewall.clone(),
-            enforcing: false,
+            enforcing: self.enforcer.is_enforcing(),
+            enforcement: self.enforcement(),
+            held: self.engine.held().len(),
+            allowed: self.engine.allowlist().iter().count()
+                + self.engine.allowed_by_configuration().len(),
+            health: self.health(),
             sources: self.source_views(sources.counters()),
             decisions: self.engine.decisions().len(),
             decisions_by_origin: by_origin,
@@ -246,6 +362,8 @@ impl Node {
                 cut: detector.cut,
                 detections: own.detections,
                 protected: own.protected,
+                held: own.held,
+                logins: own.logins,
                 buckets: detector.buckets,
                 bucket_bytes: detector.bucket_bytes,
                 evicted: detector.evicted,
@@ -273,11 +391,80 @@ impl Node {
             .collect()
     }
 
+    fn enforcement(&self) -> EnforcementView {
+        let (state, detail) = match self.enforcer.state() {
+            State::Panic => ("panic", None),
+            State::Failing(why) => ("failing", Some(why.clone())),
+            State::Sound if self.enforcer.is_enforcing() => ("sound", None),
+            State::Sound => ("dry-run", None),
+        };
+        EnforcementView {
+            state: state.to_owned(),
+            detail,
+            behind: self.enforcer.behind(),
+            mended: self.enforcer.mended,
+            packets: self.enforcer.packets,
+            connections: self.engine.drops().total(),
+        }
+    }
+
+    fn health(&self) -> Vec<HealthView> {
+        let part = |part: &str, wrong: Option<String>, right: String| HealthView {
+            part: part.to_owned(),
+            ok: wrong.is_none(),
+            text: wrong.unwrap_or(right),
+        };
+        let firewall = match self.enforcer.state() {
+            State::Panic => Some("panic: off until `lymph resume`".to_owned()),
+            State::Failing(why) => Some(why.clone()),
+            State::Sound => None,
+        };
+        let behind = match self.enforcer.behind() {
+            0 => "everything that is decided is in force".to_owned(),
+            behind => format!("{behind} changes are on their way"),
+        };
+        let right = match self.enforcer.is_enforcing() {
+            true => format!("{}: {behind}", self.facts.firewall),
+            false => "dry run: nothing is enforced".to_owned(),
+        };
+        let sources = self.notes.values().filter(|note| note.is_warning()).count();
+        let logs = (sources > 0).then(|| format!("{sources} of the logs need a look"));
+        vec![
+            part("firewall", firewall, right),
+            part("store", self.keeper.failure(), "saved".to_owned()),
+            part(
+                "checkpoint",
+                self.checkpoint_failure.clone(),
+                "saved".to_owned(),
+            ),
+            part("logs", logs, "read as they grow".to_owned()),
+        ]
+    }
+
     fn attention(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        match self.enforcer.state() {
+            State::Panic => {
+                all.push("PANIC: nothing is enforced until `lymph resume`".to_owned());
+            }
+            State::Failing(why) => {
+                all.push(format!("NOBODY IS BLOCKED: the firewall refused: {why}"))
+            }
+            State::Sound => {}
+        }
+        if !self.engine.held().is_empty() {
+            let held = self.engine.held().len();
+            all.push(format!(
+                "{held} decisions are held back: look with `lymph decisions held`, then `lymph decisions release` or `lymph decisions drop`"
+            ));
+        }
+        let unresolved = self.unresolved.iter();
+        all.extend(
+            unresolved
+                .map(|(name, why)| format!("{name} on the allowlist cannot be looked up: {why}")),
+        );
         let warnings = self.notes.values().filter(|note| note.is_warning());
-        let mut all: Vec<String> = warnings
-            .map(|note| format!("{}: {}", note.source, note.message))
-            .collect();
+        all.extend(warnings.map(|note| format!("{}: {}", note.source, note.message)));
         all.extend(
             self.keeper
                 .failure()
@@ -286,25 +473,42 @@ impl Node {
         all.extend(self.checkpoint_failure.clone());
         all
     }
-}
 
-/// Tell the operator what the engine wants told.
-fn tell(notice: &engine::Notice) {
-    match notice {
-        engine::Notice::Detected(alert) => tell_detection(alert),
-        // A matter of its source, and kept with that.
-        engine::Notice::Skewed(_) => {}
-        engine::Notice::GaveWay(decision) => {
-            tracing::warn!(
-                "the table of decisions is full: {} of {} is dropped early",
-                decision.kind.name(),
-                decision.target
-            );
-        }
-        engine::Notice::ClockFollowed { decisions } => {
-            tracing::warn!(
-                "the system's clock was set: {decisions} decisions are moved along with it, half-full buckets are given up"
-            );
+    /// Tell the operator what the engine wants told.
+    fn tell(&self, notice: &engine::Notice) {
+        match notice {
+            engine::Notice::Detected(alert) => {
+                tell_detection(alert, self.enforcer.is_enforcing());
+            }
+            // A matter of its source, and kept with that.
+            engine::Notice::Skewed(_) => {}
+            engine::Notice::GaveWay(decision) => {
+                tracing::warn!(
+                    "the table of decisions is full: {} of {} is dropped early",
+                    decision.kind.name(),
+                    decision.target
+                );
+            }
+            engine::Notice::Held(held) => {
+                let (kind, target) = (held.decision.kind.name(), held.decision.target);
+                tracing::warn!(
+                    "a {kind} of {target} is HELD: {}; `lymph decisions held` lists, release or drop ends it",
+                    held.why.describe()
+                );
+            }
+            engine::Notice::Prolonged(decision) => {
+                tracing::info!(
+                    "{} of {} lasts until {}: it keeps knocking",
+                    decision.kind.name(),
+                    decision.target,
+                    moment(decision.until)
+                );
+            }
+            engine::Notice::ClockFollowed { decisions } => {
+                tracing::warn!(
+                    "the system's clock was set: {decisions} decisions are moved along with it, half-full buckets are given up"
+                );
+            }
         }
     }
 }
@@ -335,7 +539,7 @@ fn moment(time: Timestamp) -> Timestamp {
     Timestamp::from_secs(time.secs())
 }
 
-fn tell_detection(alert: &Alert) {
+fn tell_detection(alert: &Alert, is_enforcing: bool) {
     let Alert {
         scenario, events, ..
     } = alert;
@@ -346,8 +550,9 @@ fn tell_detection(alert: &Alert) {
     );
     match &alert.outcome {
         Outcome::Decided { kind, until, step } => {
+            let would = if is_enforcing { "" } else { "would " };
             tracing::info!(
-                "{scenario}: {who}, {events} lines: would {} until {} (visit {step})",
+                "{scenario}: {who}, {events} lines: {would}{} until {} (visit {step})",
                 kind.name(),
                 moment(*until)
             );
@@ -373,6 +578,13 @@ fn tell_detection(alert: &Alert) {
         }
         Outcome::TooWide => {
             tracing::warn!("{scenario}: {who}, {events} lines: too wide a network to block")
+        }
+        // Said by the notice about what is held.
+        Outcome::Held { .. } => {}
+        Outcome::Tolerated { seen, needed } => {
+            tracing::info!(
+                "{scenario}: {who}, {events} lines: {seen} of {needed} times, by a raised threshold"
+            );
         }
         Outcome::NoRoom => {
             tracing::warn!("{scenario}: {who}, {events} lines: no room for another decision")

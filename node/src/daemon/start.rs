@@ -1,28 +1,77 @@
 //! Before the loop: which logs are watched, what is said about it in plain words, what is restored.
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use lymph_scenarios::date::Zone;
 use lymph_scenarios::{Rules, nearest};
 
 use super::discover::{Found, FoundState, ThisMachine, discover};
+use super::firewall::{Backend, Command, DryRun, Nftables};
 use super::journal::JournalSpec;
 use super::sources::{SourceSpec, What};
 use crate::config::settings::LOG_TYPES;
 use crate::config::{Firewall, Settings, SourceSetting, Where};
 use crate::text::safe;
 
-/// What enforces, in words; refuses what cannot be done yet.
-pub(super) fn firewall(wanted: Firewall) -> anyhow::Result<&'static str> {
-    match wanted {
-        Firewall::Auto | Firewall::DryRun => Ok("dry-run"),
-        Firewall::Nftables | Firewall::Command => {
-            bail!(
-                "this version decides but cannot block yet; run it with --firewall dry-run to see what it would do"
-            )
+/// What enforces decisions, and what is said about it.
+pub(super) struct Enforcing {
+    /// What does it.
+    pub(super) backend: Box<dyn Backend>,
+    /// Its name.
+    pub(super) name: &'static str,
+    /// The same in more words, for `status`.
+    pub(super) text: String,
+    /// Why it is not what was hoped for.
+    pub(super) why_not: Option<String>,
+}
+
+/// What is to enforce decisions: what the operator wants, or else the best that is possible here.
+pub(super) fn firewall(settings: &Settings) -> anyhow::Result<Enforcing> {
+    let dry_run = |why_not| Enforcing {
+        backend: Box::new(DryRun),
+        name: "dry-run",
+        text: "dry run".to_owned(),
+        why_not,
+    };
+    let nftables = |backend| Enforcing {
+        backend: Box::new(backend),
+        name: "nftables",
+        text: "nftables (table inet lymph)".to_owned(),
+        why_not: None,
+    };
+    match settings.firewall {
+        Firewall::DryRun => Ok(dry_run(None)),
+        Firewall::Auto => Ok(match Nftables::new() {
+            Ok(backend) => nftables(backend),
+            Err(why) => dry_run(Some(why)),
+        }),
+        Firewall::Nftables => match Nftables::new() {
+            Ok(backend) => Ok(nftables(backend)),
+            Err(why) => bail!(
+                "nftables cannot be used: {why}; with --firewall dry-run lymph decides and blocks nobody"
+            ),
+        },
+        Firewall::Command => {
+            let Some((program, arguments)) = settings.firewall_command.split_first() else {
+                bail!(
+                    "--firewall command needs firewall_command = [\"/path/to/program\", \"argument\"] in the configuration"
+                );
+            };
+            Ok(Enforcing {
+                backend: Box::new(Command::new(program, arguments)),
+                name: "command",
+                text: format!("the program {program}"),
+                why_not: None,
+            })
         }
     }
+}
+
+/// The file whose being there keeps everybody from being blocked.
+pub(crate) fn panic_flag(state: &Path) -> PathBuf {
+    state.join("panic")
 }
 
 /// The logs to watch, and what was found on the machine if nobody named any.
@@ -139,6 +188,7 @@ pub(super) fn introduce(
     out: &mut dyn Write,
     settings: &Settings,
     watched: &Watched,
+    enforcing: &Enforcing,
 ) -> io::Result<()> {
     let say = |out: &mut dyn Write, line: &str| writeln!(out, "{}", safe(line));
     writeln!(out, "lymph {} watches", env!("CARGO_PKG_VERSION"))?;
@@ -201,13 +251,26 @@ pub(super) fn introduce(
         Some(config) => say(out, &format!("Its configuration is {}", config.display()))?,
         None => writeln!(out, "It has no configuration file and needs none")?,
     }
-    if settings.firewall == Firewall::Auto {
-        writeln!(out, "No firewall is set up yet in this version:")?;
+    if panic_flag(&settings.state).exists() {
+        writeln!(
+            out,
+            "PANIC: it decides, but it blocks nobody until `lymph resume`"
+        )?;
+    } else if enforcing.name == "dry-run" {
+        if let Some(why) = &enforcing.why_not {
+            writeln!(out, "It may not use the firewall: {why}")?;
+        }
+        writeln!(
+            out,
+            "It decides and writes down whom it would block, but it does not block anybody (dry run)"
+        )?;
+    } else {
+        writeln!(
+            out,
+            "It blocks attackers with {}; `lymph panic` opens everything at once",
+            enforcing.text
+        )?;
     }
-    writeln!(
-        out,
-        "It decides and writes down whom it would block, but it does not block anybody (dry run)"
-    )?;
     writeln!(
         out,
         "Ask it with: lymph status, lymph decisions list, lymph why ADDRESS"

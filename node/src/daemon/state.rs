@@ -12,20 +12,28 @@ use rustix::fs::Mode;
 use rustix::process::{geteuid, umask};
 
 /// What shows that a folder is one of lymph's.
-const OWN_FILES: [&str; 2] = ["lock", "checkpoint"];
+const OWN_FILES: [&str; 4] = ["lock", "checkpoint", "operator.book", "panic"];
 
 /// From now on nobody else may read what this process makes. sled makes its files with the mode that is usual.
 pub(super) fn keep_to_ourselves() {
     umask(Mode::RWXG | Mode::RWXO);
 }
 
-/// Make the folder if it is not there, or make sure that it is ours alone. Returns what was changed about it.
-pub(super) fn prepare(state: &Path) -> anyhow::Result<Option<String>> {
-    let shown = state.display();
+/// Make the folder if it is not there.
+pub(crate) fn make_state_folder(state: &Path) -> anyhow::Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(state);
     made.with_context(|| {
-        format!("cannot make the state folder {shown}; choose another one with --state DIR")
-    })?;
+        format!(
+            "cannot make the state folder {}; choose another one with --state DIR",
+            state.display()
+        )
+    })
+}
+
+/// Make the folder if it is not there, or make sure that it is ours alone. Returns what was changed about it.
+pub(super) fn prepare(state: &Path) -> anyhow::Result<Option<String>> {
+    make_state_folder(state)?;
+    let shown = state.display();
     let unreadable = || format!("cannot look at the state folder {shown}");
     // systemd puts a link of root's own before the folder of a user that it makes up.
     let link = fs::symlink_metadata(state).with_context(unreadable)?;

@@ -558,4 +558,4 @@ mod tests {
 }
 
 #[cfg(test)]
-mod golden;
+pub(super) mod golden;

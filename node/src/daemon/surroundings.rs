@@ -1,13 +1,16 @@
-//! The addresses round this machine that must never be blocked: its own, its gateways, its name servers.
+//! The addresses round this machine that must never be blocked: its own, its gateways, its name servers,
+//! and those of people who are logged in (`sessions`).
 //!
 //! Read from the kernel's text files; whatever cannot be read or understood is left out, since the fixed
 //! part of the never-block list holds without it.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 
+use super::sessions;
 use crate::engine::protected::{Protection, Shield};
-use crate::engine::target::IpNet;
+use crate::engine::target::{IpNet, canonical_network};
 
 /// All that is known now.
 #[must_use]
@@ -21,7 +24,7 @@ pub(super) fn look() -> Vec<Shield> {
         .chain(gateways_v6(&read("/proc/net/ipv6_route")));
     let shield = |protection| {
         move |address: IpAddr| Shield {
-            network: IpNet::from(address),
+            network: canonical_network(IpNet::from(address)),
             protection,
         }
     };
@@ -34,6 +37,8 @@ pub(super) fn look() -> Vec<Shield> {
                 .map(shield(Protection::Resolver)),
         )
         .collect();
+    let sessions = sessions::peers(Path::new("/proc"));
+    all.extend(sessions.into_iter().map(shield(Protection::SshPeer)));
     all.sort_unstable();
     all.dedup();
     all

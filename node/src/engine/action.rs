@@ -5,8 +5,10 @@ use std::sync::Arc;
 use lymph_scenarios::Skewed;
 
 use super::alerts::Alert;
+use super::breaker::Held;
 use super::decision::{Decision, Kind};
 use super::record::{Record, RecordKey};
+use super::request::Answer;
 use super::target::Target;
 
 /// One thing to do.
@@ -29,6 +31,8 @@ pub enum Action {
     Remove(RecordKey),
     /// Tell the operator.
     Notice(Notice),
+    /// Tell whoever asked.
+    Answer(Answer),
 }
 
 /// Why something is no longer enforced.
@@ -53,6 +57,10 @@ pub enum Notice {
     Skewed(Skewed),
     /// A decision had to give way for another: the table is full.
     GaveWay(Decision),
+    /// A decision is held back.
+    Held(Held),
+    /// An own ban lasts longer, since its target keeps knocking.
+    Prolonged(Decision),
     /// The clock was set, and so many decisions were moved along with it.
     ClockFollowed {
         /// How many.

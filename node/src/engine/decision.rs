@@ -54,6 +54,16 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// All of them.
+    pub const ALL: [Origin; 6] = [
+        Origin::Lymph,
+        Origin::Mesh,
+        Origin::Operator,
+        Origin::Lists,
+        Origin::Predicted,
+        Origin::Crowdsec,
+    ];
+
     /// Its name.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -1,7 +1,8 @@
 //! What stands right now: every live decision, who made it, and until when.
 //!
 //! A target has at most one decision of each kind and origin. A second one lengthens the first or adds
-//! nothing. When the table is full, the decision that ends soonest gives way; the operator's never do.
+//! nothing. When the table is full, lists give way first, then what was detected, the soonest to end of each; the
+//! operator's own never do. So a long list cannot keep an attacker from being banned.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -28,10 +29,8 @@ pub enum Applied {
 #[derive(Clone, Debug)]
 pub struct Decisions {
     live: BTreeMap<DecisionKey, Decision>,
-    /// Who ends next, among those that may give way.
-    ends: BTreeSet<(Timestamp, DecisionKey)>,
-    /// Who ends next, among the operator's.
-    ends_of_operator: BTreeSet<(Timestamp, DecisionKey)>,
+    /// Who ends next, by how easily they give way.
+    ends: [BTreeSet<(Timestamp, DecisionKey)>; RANKS],
     /// How many ranges there are of each prefix length, IPv4 and IPv6 apart: which lengths to look up.
     prefixes: BTreeMap<(bool, u8), usize>,
     max: usize,
@@ -43,8 +42,7 @@ impl Decisions {
     pub fn new(max: usize) -> Self {
         Decisions {
             live: BTreeMap::new(),
-            ends: BTreeSet::new(),
-            ends_of_operator: BTreeSet::new(),
+            ends: Default::default(),
             prefixes: BTreeMap::new(),
             max: max.max(1),
         }
@@ -65,6 +63,19 @@ impl Decisions {
     /// All of them, by target.
     pub fn iter(&self) -> impl Iterator<Item = &Decision> {
         self.live.values()
+    }
+
+    /// Whatever is to be enforced: until when each target is under each kind, whoever decided it.
+    pub fn enforced(&self) -> impl Iterator<Item = (Target, Kind, Timestamp)> {
+        let mut rest = self.live.values().peekable();
+        std::iter::from_fn(move || {
+            let first = rest.next()?;
+            let (target, kind, mut until) = (first.target, first.kind, first.until);
+            while let Some(next) = rest.next_if(|next| (next.target, next.kind) == (target, kind)) {
+                until = until.max(next.until);
+            }
+            Some((target, kind, until))
+        })
     }
 
     /// Those about exactly this target.
@@ -114,8 +125,8 @@ impl Decisions {
     /// When the next decision ends.
     #[must_use]
     pub fn next_end(&self) -> Option<Timestamp> {
-        let firsts = [self.ends.first(), self.ends_of_operator.first()];
-        firsts.into_iter().flatten().map(|(until, _)| *until).min()
+        let firsts = self.ends.iter().filter_map(BTreeSet::first);
+        firsts.map(|(until, _)| *until).min()
     }
 
     /// Put a decision into the table. Also returns the one that had to give way for it.
@@ -138,10 +149,13 @@ impl Decisions {
             self.insert(decision);
             return (Applied::New, None);
         }
-        let Some(&(soonest, gives_way)) = self.ends.first() else {
+        let own = rank(decision.origin);
+        let weakest = (0..=own).find_map(|rank| Some((rank, *self.ends[rank].first()?)));
+        let Some((rank, (soonest, gives_way))) = weakest.filter(|(rank, _)| *rank < RANKS - 1)
+        else {
             return (Applied::Full, None);
         };
-        if decision.origin != Origin::Operator && decision.until <= soonest {
+        if rank == own && decision.until <= soonest {
             return (Applied::Full, None);
         }
         let dropped = self.remove(gives_way);
@@ -152,7 +166,7 @@ impl Decisions {
     /// Take a decision out.
     pub fn remove(&mut self, key: DecisionKey) -> Option<Decision> {
         let decision = self.live.remove(&key)?;
-        self.ends_of(key.2).remove(&(decision.until, key));
+        self.ends[rank(key.2)].remove(&(decision.until, key));
         if let Some(length) = prefix(key.0)
             && let Some(count) = self.prefixes.get_mut(&length)
         {
@@ -166,28 +180,33 @@ impl Decisions {
 
     /// Take out a decision that has ended by `now`, one a call.
     pub fn pop_ended(&mut self, now: Timestamp) -> Option<Decision> {
-        let ended = |ends: &BTreeSet<(Timestamp, DecisionKey)>| {
-            ends.first().filter(|(until, _)| *until <= now).copied()
-        };
-        let (_, key) = ended(&self.ends).or_else(|| ended(&self.ends_of_operator))?;
-        self.remove(key)
+        let firsts = self.ends.iter().filter_map(BTreeSet::first);
+        let (_, key) = firsts
+            .filter(|(until, _)| *until <= now)
+            .min_by_key(|(until, _)| *until)?;
+        self.remove(*key)
     }
 
     fn insert(&mut self, decision: Decision) {
         let key = decision.key();
-        self.ends_of(key.2).insert((decision.until, key));
+        self.ends[rank(key.2)].insert((decision.until, key));
         if let Some(length) = prefix(key.0) {
             *self.prefixes.entry(length).or_default() += 1;
         }
         self.live.insert(key, decision);
     }
+}
 
-    fn ends_of(&mut self, origin: Origin) -> &mut BTreeSet<(Timestamp, DecisionKey)> {
-        if origin == Origin::Operator {
-            &mut self.ends_of_operator
-        } else {
-            &mut self.ends
-        }
+/// How many ranks there are.
+const RANKS: usize = 3;
+
+/// Who gives way to whom when there is no room: the lower rank to the higher.
+const fn rank(origin: Origin) -> usize {
+    match origin {
+        // Read from somewhere, and can be read again.
+        Origin::Lists | Origin::Crowdsec | Origin::Predicted => 0,
+        Origin::Lymph | Origin::Mesh => 1,
+        Origin::Operator => RANKS - 1,
     }
 }
 
@@ -306,19 +325,26 @@ mod tests {
     }
 
     #[test]
-    fn when_full_the_soonest_to_end_gives_way_but_never_the_operators() {
+    fn when_full_lists_give_way_first_and_the_operators_never() {
         let mut table = Decisions::new(3);
         table.apply(decision(host(1), Kind::Ban, Origin::Operator, 5));
         table.apply(decision(host(2), Kind::Ban, Origin::Lymph, 10));
         table.apply(decision(host(3), Kind::Ban, Origin::Lists, 20));
-        let (applied, dropped) = table.apply(decision(host(4), Kind::Ban, Origin::Lymph, 30));
-        assert_eq!((applied, dropped.unwrap().target), (Applied::New, host(2)));
         assert_eq!(
-            table.apply(decision(host(5), Kind::Ban, Origin::Lymph, 15)),
+            table.apply(decision(host(9), Kind::Ban, Origin::Lists, 20)),
+            (Applied::Full, None),
+            "no longer than the other one of the list"
+        );
+        let (applied, dropped) = table.apply(decision(host(4), Kind::Ban, Origin::Lymph, 2));
+        assert_eq!((applied, dropped.unwrap().target), (Applied::New, host(3)));
+        assert_eq!(
+            table.apply(decision(host(5), Kind::Ban, Origin::Lymph, 1)),
             (Applied::Full, None)
         );
+        let (applied, dropped) = table.apply(decision(host(5), Kind::Ban, Origin::Lymph, 15));
+        assert_eq!((applied, dropped.unwrap().target), (Applied::New, host(4)));
         let (applied, dropped) = table.apply(decision(host(6), Kind::Ban, Origin::Operator, 1));
-        assert_eq!((applied, dropped.unwrap().target), (Applied::New, host(3)));
+        assert_eq!((applied, dropped.unwrap().target), (Applied::New, host(2)));
         table.apply(decision(host(7), Kind::Ban, Origin::Operator, 1));
         assert_eq!(
             table.apply(decision(host(8), Kind::Ban, Origin::Operator, 99)),
@@ -372,7 +398,13 @@ mod tests {
                 list.sort_by_key(Decision::key);
                 prop_assert!(table.iter().eq(list.iter()));
                 prop_assert_eq!(table.next_end(), list.iter().map(|decision| decision.until).min());
-                prop_assert_eq!(table.ends.len() + table.ends_of_operator.len(), table.len());
+                prop_assert_eq!(table.ends.iter().map(BTreeSet::len).sum::<usize>(), table.len());
+                let mut enforced: BTreeMap<_, Timestamp> = BTreeMap::new();
+                for decision in &list {
+                    let until = enforced.entry((decision.target, decision.kind)).or_default();
+                    *until = (*until).max(decision.until);
+                }
+                prop_assert!(table.enforced().eq(enforced.into_iter().map(|((target, kind), until)| (target, kind, until))));
                 let covering = table.covering(host(3).network().addr());
                 prop_assert!(covering.into_iter().eq(list.iter().filter(|decision| decision.target == host(3))));
             }

@@ -7,8 +7,12 @@ use lymph_protocol::Timestamp;
 
 use super::Engine;
 use super::alerts::Alert;
+use super::breaker::Held;
 use super::decision::Decision;
+use super::drops::Refused;
+use super::familiar;
 use super::ladder::Rung;
+use super::leniency::Raised;
 use super::protected::Shield;
 use super::target::Target;
 
@@ -24,6 +28,14 @@ pub struct Explanation {
     pub shield: Option<Shield>,
     /// Decisions that it falls under, the narrowest first.
     pub decisions: Vec<Decision>,
+    /// Decisions about it that are held back.
+    pub held: Vec<Held>,
+    /// Connections that the firewall has refused.
+    pub refused: Option<Refused>,
+    /// The last login from there that counts: to which service, and when.
+    pub login: Option<(Arc<str>, Timestamp)>,
+    /// Thresholds that the operator raised for it, by scenario.
+    pub raised: Vec<(Arc<str>, Raised)>,
     /// Where it stands on the ladder.
     pub rung: Option<Rung>,
     /// How long the next ban would last if it came now.
@@ -50,6 +62,21 @@ impl Engine {
             .collect();
         let alerts_count = alerts.len();
         alerts.truncate(ALERTS_SHOWN);
+        let (refused, login) = match target {
+            Target::Subject(subject) => {
+                let login = self.familiar.get(subject).and_then(|logins| logins.last());
+                let login = login.filter(|(_, at)| now.since(*at) <= familiar::COUNTS_FOR);
+                let login = login.map(|(service, at)| (Arc::clone(service), at));
+                (self.drops.of(subject), login)
+            }
+            Target::Range(_) => (None, None),
+        };
+        let held = self
+            .held
+            .iter()
+            .filter(|held| held.decision.target == target);
+        let raised = self.leniency.iter();
+        let raised = raised.filter(|((_, about), raised)| *about == target && raised.until > now);
         let terms = &self.settings.policy.terms;
         let rung = self.ladder.get(target);
         Explanation {
@@ -59,6 +86,12 @@ impl Engine {
                 .into_iter()
                 .filter(|decision| decision.until > now)
                 .cloned()
+                .collect(),
+            held: held.cloned().collect(),
+            refused,
+            login,
+            raised: raised
+                .map(|((scenario, _), raised)| (Arc::clone(scenario), raised))
                 .collect(),
             next_ban: terms.length(terms.first, Rung::after(rung, now, terms).step),
             rung: rung.filter(|rung| now.since(rung.last_seen) <= terms.forget_after),

@@ -5,29 +5,41 @@
 //! socket. `now` never goes back, but for [`Input::ClockStepped`].
 //!
 //! A line goes to the detector (`lymph_scenarios`). What runs over there is judged by [`policy`], which asks
-//! [`protected`] first and [`ladder`] how often the target was here; what is decided stands in [`decisions`],
-//! what was seen in [`alerts`]. [`explain`] reads all of them for `lymph why`.
+//! [`protected`] first and [`ladder`] how often the target was here; [`leniency`] and [`familiar`] know who deserves
+//! a second chance, and the [`breaker`] holds back what comes too fast. What is decided stands in [`decisions`], what
+//! was seen in [`alerts`]. What the operator asks for ([`request`]) takes the way of `operator`. [`explain`] reads
+//! all of them for `lymph why`.
 
 mod action;
 pub mod alerts;
+pub mod allowlist;
+pub mod breaker;
 pub mod decision;
 pub mod decisions;
+pub mod drops;
 pub mod explain;
+pub mod familiar;
 mod input;
 pub mod ladder;
+pub mod leniency;
+pub mod networks;
+mod operator;
 pub mod policy;
 pub mod protected;
 pub mod record;
+pub mod request;
 mod snapshot;
 mod step;
 pub mod target;
 #[cfg(test)]
 mod testing;
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lymph_protocol::Timestamp;
+use lymph_protocol::{Subject, Timestamp};
 use lymph_scenarios::overflow::{Attacker, Overflow};
 use lymph_scenarios::{Counters as DetectorCounters, Detector, Limits, Rules};
 
@@ -36,9 +48,14 @@ pub use input::Input;
 pub use snapshot::Snapshot;
 
 use alerts::{Alert, Alerts};
+use allowlist::Allowlist;
+use breaker::{Breaker, Budget, HeldBack, Spender, Why};
 use decision::{Decision, DetectionId, Kind, Origin};
 use decisions::{Applied, Decisions};
+use drops::Drops;
+use familiar::Familiar;
 use ladder::Ladder;
+use leniency::{Leniency, Verdict};
 use policy::{Outcome, Policy};
 use protected::{Protected, Shield};
 use record::{Record, RecordKey};
@@ -64,6 +81,14 @@ pub struct Settings {
     pub alerts_bytes_max: usize,
     /// How many targets the ladder remembers at most.
     pub ladder_max: usize,
+    /// How many new bans a rule may make; `None` for as many as it likes.
+    pub budget: Option<Budget>,
+    /// How many decisions are held at most.
+    pub held_max: usize,
+    /// How many subjects that have logged in are remembered at most.
+    pub familiar_max: usize,
+    /// Of how many subjects refused connections are counted.
+    pub drops_max: usize,
     /// Bounds of the detector.
     pub limits: Limits,
 }
@@ -82,6 +107,13 @@ impl Default for Settings {
             alerts_bytes_max: 8 * 1024 * 1024,
             // Every decision's target has its place.
             ladder_max: 200_000,
+            budget: Some(Budget::default()),
+            // Somebody has to look through them.
+            held_max: 10_000,
+            // A small company's people at home and on their way.
+            familiar_max: 4_096,
+            // Twice what the firewall counts between two readings.
+            drops_max: 20_000,
             limits: Limits::default(),
         }
     }
@@ -98,6 +130,10 @@ pub struct Counters {
     pub decisions: u64,
     /// Detections of protected targets.
     pub protected: u64,
+    /// Decisions that were held back.
+    pub held: u64,
+    /// Successful logins that were seen.
+    pub logins: u64,
 }
 
 /// One node.
@@ -111,6 +147,14 @@ pub struct Engine {
     decisions: Decisions,
     ladder: Ladder,
     alerts: Alerts,
+    allowlist: Allowlist,
+    /// Protected targets that the operator wants blocked all the same.
+    forced: BTreeSet<Target>,
+    breaker: Breaker,
+    held: HeldBack,
+    familiar: Familiar,
+    leniency: Leniency,
+    drops: Drops,
     counters: Counters,
     /// When this engine first heard of the time; see `step`.
     started_at: Option<Timestamp>,
@@ -129,6 +173,13 @@ impl Engine {
             decisions: Decisions::new(settings.decisions_max),
             ladder: Ladder::new(settings.ladder_max),
             alerts: Alerts::new(settings.alerts_max, settings.alerts_bytes_max),
+            allowlist: Allowlist::default(),
+            forced: BTreeSet::new(),
+            breaker: Breaker::new(settings.budget),
+            held: HeldBack::new(settings.held_max),
+            familiar: Familiar::new(settings.familiar_max),
+            leniency: Leniency::default(),
+            drops: Drops::new(settings.drops_max),
             settings,
             counters: Counters::default(),
             started_at: None,
@@ -157,7 +208,9 @@ impl Engine {
             Input::Restored(record) => self.restore(record, now, &mut actions),
             Input::Resumed(snapshot) => self.detector.restore(snapshot.buckets),
             Input::Surroundings(shields) => self.surround(shields, &mut actions),
-            Input::Unban(target) => self.unban(target, now, &mut actions),
+            Input::Asked(request) => self.asked(request, now, &mut actions),
+            Input::Resolved { name, addresses } => self.resolved(&name, &addresses, &mut actions),
+            Input::Refused(all) => self.refused(&all, now, &mut actions),
             Input::Forget(target) => self.forget(target, &mut actions),
             Input::ClockStepped { before } => self.follow_clock(before, now, &mut actions),
         }
@@ -172,6 +225,12 @@ impl Engine {
         let forget_after = self.settings.policy.terms.forget_after;
         let own = [
             (self.decisions.next_end(), "a decision ends"),
+            (self.held.next_end(), "a held decision ends"),
+            (self.leniency.next_end(), "a raised threshold ends"),
+            (
+                tidy(self.familiar.oldest(), familiar::COUNTS_FOR),
+                "a login is old",
+            ),
             (
                 tidy(self.alerts.oldest(), ALERTS_KEPT),
                 "a detection is old",
@@ -202,7 +261,44 @@ impl Engine {
             .ladder
             .iter()
             .map(|(target, rung)| Record::Rung(target, rung));
-        decisions.chain(alerts).chain(rungs)
+        let allowed = self.allowlist.iter().cloned().map(Record::Allow);
+        let raised = self.leniency.iter();
+        let raised = raised.map(|(case, raised)| Record::Raised(case.clone(), raised));
+        let forced = self.forced.iter().copied().map(Record::Forced);
+        let held = self.held.iter().cloned().map(Record::Held);
+        let familiar = self.familiar.iter();
+        let familiar = familiar.map(|(subject, logins)| Record::Familiar(subject, logins.clone()));
+        let before = allowed.chain(forced).chain(raised);
+        before
+            .chain(decisions)
+            .chain(alerts)
+            .chain(rungs)
+            .chain(held)
+            .chain(familiar)
+    }
+
+    /// What the operator has allowed.
+    #[must_use]
+    pub fn allowlist(&self) -> &Allowlist {
+        &self.allowlist
+    }
+
+    /// What the configuration allows.
+    #[must_use]
+    pub fn allowed_by_configuration(&self) -> &[IpNet] {
+        &self.settings.allowlist
+    }
+
+    /// What is held back.
+    #[must_use]
+    pub fn held(&self) -> &HeldBack {
+        &self.held
+    }
+
+    /// Who keeps knocking.
+    #[must_use]
+    pub fn drops(&self) -> &Drops {
+        &self.drops
     }
 
     /// What stands.
@@ -241,6 +337,15 @@ impl Engine {
         while let Some(decision) = self.decisions.pop_ended(now) {
             self.lifted(&decision, Lifted::Ended, actions);
         }
+        while let Some(held) = self.held.pop_ended(now) {
+            actions.push(Action::Remove(RecordKey::Held(held.decision.key())));
+        }
+        while let Some(case) = self.leniency.pop_ended(now) {
+            actions.push(Action::Remove(RecordKey::Raised(case)));
+        }
+        while let Some(subject) = self.familiar.pop_before(now - familiar::COUNTS_FOR) {
+            actions.push(Action::Remove(RecordKey::Familiar(subject)));
+        }
         while let Some(id) = self.alerts.pop_before(now - ALERTS_KEPT) {
             actions.push(Action::Remove(RecordKey::Alert(id)));
         }
@@ -275,7 +380,7 @@ impl Engine {
         }
         self.counters.detections += 1;
         let past = target.and_then(|target| self.ladder.get(target));
-        let (mut outcome, rung) = policy::judge(
+        let (mut outcome, mut rung) = policy::judge(
             &self.settings.policy,
             &self.protected,
             overflow,
@@ -283,24 +388,20 @@ impl Engine {
             past,
             now,
         );
-        if let (Outcome::Decided { kind, until, step }, Some(target)) = (&mut outcome, target) {
-            let (kind, since) = (*kind, overflow.last_seen.min(now));
-            let reason = Arc::clone(&overflow.scenario);
+        if let (Outcome::Decided { kind, until, step }, Some(target)) = (&outcome, target) {
             let decision = Decision {
                 id,
                 target,
-                kind,
+                kind: *kind,
                 origin: Origin::Lymph,
-                reason,
-                since,
+                reason: Arc::clone(&overflow.scenario),
+                since: overflow.last_seen.min(now),
                 until: *until,
                 step: *step,
             };
-            match self.decide(decision, actions) {
-                Applied::Full => outcome = Outcome::NoRoom,
-                Applied::New | Applied::Longer => self.counters.decisions += 1,
-                Applied::Nothing => *until = self.decisions.until(target, kind).unwrap_or(*until),
-            }
+            let is_visit;
+            (outcome, is_visit) = self.weigh(decision, overflow, now, actions);
+            rung = rung.filter(|_| is_visit);
         }
         self.counters.protected += u64::from(matches!(outcome, Outcome::Protected(_)));
         if let (Some(rung), Some(target)) = (rung, target) {
@@ -319,6 +420,127 @@ impl Engine {
         actions.push(Action::Notice(Notice::Detected(alert)));
     }
 
+    /// What scenario and ladder ask for is weighed once more: leniency for some, the budget for all. Says what
+    /// comes of it, and whether it counts as a visit.
+    fn weigh(
+        &mut self,
+        mut decision: Decision,
+        overflow: &Overflow,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) -> (Outcome, bool) {
+        let target = decision.target;
+        let attacked: BTreeSet<&str> = overflow
+            .events
+            .iter()
+            .filter_map(|event| event.meta.get("service").map(String::as_str))
+            .collect();
+        let is_familiar = self
+            .familiar
+            .login_elsewhere(target, &attacked, now)
+            .is_some();
+        let case = (Arc::clone(&overflow.scenario), target);
+        let mut is_visit = true;
+        match self.leniency.judge(&case, is_familiar, now) {
+            Verdict::Full => {}
+            Verdict::Tolerated { seen, needed } => {
+                return (Outcome::Tolerated { seen, needed }, false);
+            }
+            Verdict::Throttle => {
+                decision.until = decision.until.min(now + leniency::THROTTLED_FOR);
+                (decision.kind, decision.step) = (Kind::Throttle, 0);
+                is_visit = false;
+            }
+        }
+        let (kind, step) = (decision.kind, decision.step);
+        let is_new = self.decisions.until(target, kind).is_none();
+        let within = || match target {
+            Target::Range(_) => self.familiar.within(target, now),
+            Target::Subject(_) => None,
+        };
+        if is_new && within().is_some() {
+            return (self.held_back(decision, Why::GoodSession, actions), false);
+        }
+        if is_new && !self.breaker.spend(&Spender::Rule(case.0), now) {
+            return (self.held_back(decision, Why::Budget, actions), false);
+        }
+        let mut until = decision.until;
+        match self.decide(decision, actions) {
+            Applied::Full => return (Outcome::NoRoom, is_visit),
+            Applied::New | Applied::Longer => self.counters.decisions += 1,
+            Applied::Nothing => until = self.decisions.until(target, kind).unwrap_or(until),
+        }
+        (Outcome::Decided { kind, until, step }, is_visit)
+    }
+
+    fn held_back(&mut self, decision: Decision, why: Why, actions: &mut Vec<Action>) -> Outcome {
+        let kind = decision.kind;
+        self.counters.held += 1;
+        actions.push(Action::Notice(Notice::Held(breaker::Held {
+            decision: decision.clone(),
+            why,
+        })));
+        self.hold(decision, why, actions);
+        Outcome::Held { kind, why }
+    }
+
+    /// Somebody has logged in.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the detector does not tell of logins yet")
+    )]
+    fn logged_in(
+        &mut self,
+        address: IpAddr,
+        service: &str,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) {
+        self.counters.logins += 1;
+        let subject = Subject::of(address);
+        let (is_news, forgotten) = self.familiar.logged_in(subject, service, now);
+        actions.extend(forgotten.map(|subject| Action::Remove(RecordKey::Familiar(subject))));
+        if let Some(logins) = self.familiar.get(subject).filter(|_| is_news) {
+            actions.push(Action::Save(Record::Familiar(subject, logins.clone())));
+        }
+    }
+
+    /// The firewall refused connections. They are counted; an own ban that is about to end lasts longer while its
+    /// target keeps knocking, but never more than twice its length, since the sender's address may be forged.
+    fn refused(&mut self, all: &[(IpAddr, u64)], now: Timestamp, actions: &mut Vec<Action>) {
+        for (address, connections) in all {
+            let subject = Subject::of(*address);
+            self.drops.add(subject, *connections, now);
+            if *connections < KNOCKS_MIN {
+                continue;
+            }
+            let key = (Target::from(subject), Kind::Ban, Origin::Lymph);
+            let ban = self
+                .decisions
+                .about(key.0)
+                .find(|decision| decision.key() == key);
+            let Some(ban) = ban else { continue };
+            let terms = &self.settings.policy.terms;
+            let length = terms.length(terms.first, ban.step);
+            let until = (now + length / 2).min(ban.since + length * 2);
+            if ban.until.since(now) >= length / 4 || until <= ban.until {
+                continue;
+            }
+            let longer = Decision {
+                until,
+                ..ban.clone()
+            };
+            if self.decide(longer.clone(), actions) == Applied::Longer {
+                actions.push(Action::Notice(Notice::Prolonged(longer)));
+            }
+            if let Some(mut rung) = self.ladder.get(key.0) {
+                rung.free_at = rung.free_at.max(until);
+                self.ladder.set(key.0, rung);
+                actions.push(Action::Save(Record::Rung(key.0, rung)));
+            }
+        }
+    }
+
     fn knows(&self, id: DetectionId, target: Option<Target>) -> bool {
         let decided = |target| {
             Kind::ALL
@@ -331,7 +553,7 @@ impl Engine {
     /// Put a decision into the table, and have it enforced if that changes anything for its target.
     fn decide(&mut self, decision: Decision, actions: &mut Vec<Action>) -> Applied {
         assert!(
-            self.protected.shield_of(decision.target).is_none(),
+            self.shield_against(decision.key()).is_none(),
             "decided about somebody who is protected"
         );
         let (key, before) = (
@@ -357,9 +579,14 @@ impl Engine {
     }
 
     /// A decision is out of the table: enforce whatever else stands about its target.
-    fn lifted(&self, decision: &Decision, why: Lifted, actions: &mut Vec<Action>) {
+    fn lifted(&mut self, decision: &Decision, why: Lifted, actions: &mut Vec<Action>) {
         actions.push(Action::Remove(RecordKey::Decision(decision.key())));
         let (target, kind) = (decision.target, decision.kind);
+        let by_operator = |other: &Decision| other.origin == Origin::Operator;
+        if self.forced.contains(&target) && !self.decisions.about(target).any(by_operator) {
+            self.forced.remove(&target);
+            actions.push(Action::Remove(RecordKey::Forced(target)));
+        }
         let others = self
             .decisions
             .about(target)
@@ -375,9 +602,7 @@ impl Engine {
         let key = record.key();
         let out_of_date = match record {
             Record::Decision(decision) if decision.until <= now => true,
-            Record::Decision(decision) if self.protected.shield_of(decision.target).is_some() => {
-                true
-            }
+            Record::Decision(decision) if self.shield_against(decision.key()).is_some() => true,
             Record::Decision(decision) => {
                 self.decide(decision, actions);
                 false
@@ -411,43 +636,51 @@ impl Engine {
                 actions.extend(forgotten.map(|target| Action::Remove(RecordKey::Rung(target))));
                 false
             }
+            Record::Allow(entry) => {
+                // What the list's cap refuses stays in the book and is said by nobody: it was full before.
+                let _ = self.allowlist.add(entry);
+                self.allowlist_changed(actions);
+                false
+            }
+            Record::Raised(_, raised) if raised.until <= now => true,
+            Record::Raised(case, raised) => {
+                let dropped = self.leniency.restore(case, raised);
+                actions.extend(dropped.map(|case| Action::Remove(RecordKey::Raised(case))));
+                false
+            }
+            Record::Forced(target) => {
+                self.forced.insert(target);
+                false
+            }
+            Record::Held(held) if held.decision.until <= now => true,
+            Record::Held(held) => {
+                self.hold(held.decision, held.why, actions);
+                false
+            }
+            Record::Familiar(subject, logins) => {
+                let known = self.familiar.get(subject).and_then(|logins| logins.last());
+                let saved = logins.last();
+                let is_old = saved.is_none_or(|(_, at)| now.since(at) > familiar::COUNTS_FOR);
+                // A store that opens late knows what was before the login that is known meanwhile.
+                if !is_old && known.map(|(_, at)| at) < saved.map(|(_, at)| at) {
+                    let forgotten = self.familiar.restore(subject, logins);
+                    actions.extend(
+                        forgotten.map(|subject| Action::Remove(RecordKey::Familiar(subject))),
+                    );
+                }
+                is_old
+            }
         };
         if out_of_date {
-            actions.push(Action::Remove(key));
+            actions.push(Action::Remove(key.clone()));
         }
         // What was just read need not be written again.
         actions.retain(|action| !matches!(action, Action::Save(saved) if saved.key() == key));
     }
 
     fn surround(&mut self, shields: Vec<Shield>, actions: &mut Vec<Action>) {
-        self.protected.surround(shields);
-        let hit = self
-            .decisions
-            .iter()
-            .filter(|decision| self.protected.shield_of(decision.target).is_some());
-        for key in hit.map(Decision::key).collect::<Vec<_>>() {
-            if let Some(decision) = self.decisions.remove(key) {
-                self.lifted(&decision, Lifted::Protected, actions);
-            }
-        }
-    }
-
-    /// Whatever stands about exactly this target ends; a detection after this one is a return.
-    fn unban(&mut self, target: Target, now: Timestamp, actions: &mut Vec<Action>) {
-        for key in self
-            .decisions
-            .about(target)
-            .map(Decision::key)
-            .collect::<Vec<_>>()
-        {
-            if let Some(decision) = self.decisions.remove(key) {
-                self.lifted(&decision, Lifted::ByOperator, actions);
-            }
-        }
-        if let Some(mut rung) = self.ladder.get(target) {
-            rung.free_at = rung.free_at.min(now);
-            self.ladder.set(target, rung);
-            actions.push(Action::Save(Record::Rung(target, rung)));
+        if self.protected.surround(shields) {
+            self.lift_protected(actions);
         }
     }
 
@@ -466,12 +699,20 @@ impl Engine {
         if self.ladder.remove(target).is_some() {
             actions.push(Action::Remove(RecordKey::Rung(target)));
         }
+        if let Target::Subject(subject) = target
+            && self.familiar.remove(subject).is_some()
+        {
+            actions.push(Action::Remove(RecordKey::Familiar(subject)));
+        }
         for id in self.alerts.about(target) {
             self.alerts.remove(id);
             actions.push(Action::Remove(RecordKey::Alert(id)));
         }
     }
 }
+
+/// Fewer connections than this between two readings are no knocking: a forgotten client tries as often.
+const KNOCKS_MIN: u64 = 3;
 
 /// The smallest step of time.
 const MOMENT: Duration = Duration::from_millis(1);

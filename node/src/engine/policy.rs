@@ -11,6 +11,7 @@ use lymph_protocol::Timestamp;
 use lymph_scenarios::overflow::{Attacker, Overflow, Scope};
 use serde::{Deserialize, Serialize};
 
+use super::breaker::Why;
 use super::decision::Kind;
 use super::ladder::{Rung, Terms};
 use super::protected::{Protected, Shield};
@@ -73,6 +74,20 @@ pub enum Outcome {
     TooWide,
     /// There was no room for another decision.
     NoRoom,
+    /// It is decided but not carried out.
+    Held {
+        /// What would be done.
+        kind: Kind,
+        /// Why it is not.
+        why: Why,
+    },
+    /// It takes more, for this scenario and this target.
+    Tolerated {
+        /// How often it ran over within the hour.
+        seen: u8,
+        /// How often it must.
+        needed: u8,
+    },
 }
 
 /// The address or network that a detection is about.

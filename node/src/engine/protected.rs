@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::networks::Networks;
 use super::target::{IpNet, Target, v4, v6};
 
 /// Why a network is protected.
@@ -34,6 +35,8 @@ pub enum Protection {
     Gateway,
     /// Where this machine asks for names.
     Resolver,
+    /// Somebody is logged in from there right now.
+    SshPeer,
 }
 
 impl Protection {
@@ -52,6 +55,7 @@ impl Protection {
             Protection::OwnAddress => "own-address",
             Protection::Gateway => "gateway",
             Protection::Resolver => "resolver",
+            Protection::SshPeer => "ssh-peer",
         }
     }
 
@@ -70,6 +74,27 @@ impl Protection {
             Protection::OwnAddress => "an address of this machine",
             Protection::Gateway => "the gateway of this machine",
             Protection::Resolver => "the name server of this machine",
+            Protection::SshPeer => "logged in to this machine over SSH right now",
+        }
+    }
+
+    /// Whether the operator may ban it all the same, with `--force`. What they put on the allowlist themselves they
+    /// take off it first; a machine without its loopback does not work.
+    #[must_use]
+    pub const fn yields_to_force(self) -> bool {
+        match self {
+            Protection::LinkLocal
+            | Protection::Private
+            | Protection::UniqueLocal
+            | Protection::TrustedProxy
+            | Protection::OwnAddress
+            | Protection::Gateway
+            | Protection::Resolver
+            | Protection::SshPeer => true,
+            Protection::Loopback
+            | Protection::Multicast
+            | Protection::Unspecified
+            | Protection::Allowlist => false,
         }
     }
 }
@@ -90,7 +115,7 @@ pub struct Shield {
 }
 
 /// Protected on every machine. CGNAT (100.64.0.0/10) is not among them: it can be banned, never reported.
-const ALWAYS: [Shield; 13] = [
+const ALWAYS: [Shield; 12] = [
     shield(v4(127, 0, 0, 0, 8), Protection::Loopback),
     shield(v4(169, 254, 0, 0, 16), Protection::LinkLocal),
     shield(v4(10, 0, 0, 0, 8), Protection::Private),
@@ -99,8 +124,8 @@ const ALWAYS: [Shield; 13] = [
     shield(v4(224, 0, 0, 0, 4), Protection::Multicast),
     shield(v4(0, 0, 0, 0, 8), Protection::Unspecified),
     shield(v4(255, 255, 255, 255, 32), Protection::Multicast),
-    shield(v6(0, 1, 128), Protection::Loopback),
-    shield(v6(0, 0, 128), Protection::Unspecified),
+    // `::1`, and `::` beside it.
+    shield(v6(0, 0, 64), Protection::Loopback),
     shield(v6(0xfe80, 0, 10), Protection::LinkLocal),
     shield(v6(0xfc00, 0, 7), Protection::UniqueLocal),
     shield(v6(0xff00, 0, 8), Protection::Multicast),
@@ -114,47 +139,83 @@ const fn shield(network: IpNet, protection: Protection) -> Shield {
 }
 
 /// The whole never-block list.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Protected {
-    by_operator: Vec<Shield>,
-    surroundings: Vec<Shield>,
+    /// What the configuration allows.
+    configured: Networks<Protection>,
+    /// Proxies of all sources.
+    proxies: Networks<Protection>,
+    /// What the operator has allowed since.
+    allowed: Networks<Protection>,
+    /// What is round this machine.
+    surroundings: Networks<Protection>,
+    /// The same as it came, to see whether anything is new.
+    surroundings_seen: Vec<Shield>,
+    always: Networks<Protection>,
 }
 
 impl Protected {
-    /// How many networks the operator's part and the surroundings may have each; what is beyond is refused
-    /// when it is read. All are compared with each detection, so this bounds the work that one causes.
-    pub const SHIELDS_MAX: usize = 16_384;
+    /// How many networks each part may have: the configuration is refused beyond that, of the surroundings the
+    /// rest is left out.
+    pub const SHIELDS_MAX: usize = 65_536;
 
-    /// The fixed list, the operator's allowlist and the trusted proxies.
+    /// The fixed list, the configuration's allowlist and the trusted proxies.
     #[must_use]
     pub fn new(allowlist: &[IpNet], trusted_proxies: &[IpNet]) -> Self {
-        let allowed = allowlist
-            .iter()
-            .map(|network| shield(*network, Protection::Allowlist));
-        let proxies = trusted_proxies
-            .iter()
-            .map(|network| shield(*network, Protection::TrustedProxy));
+        let all = |networks: &[IpNet], why| networks.iter().map(|net| (*net, why)).collect();
         Protected {
-            by_operator: allowed.chain(proxies).take(Self::SHIELDS_MAX).collect(),
-            surroundings: Vec::new(),
+            configured: all(allowlist, Protection::Allowlist),
+            proxies: all(trusted_proxies, Protection::TrustedProxy),
+            allowed: Networks::default(),
+            surroundings: Networks::default(),
+            surroundings_seen: Vec::new(),
+            always: ALWAYS
+                .into_iter()
+                .map(|shield| (shield.network, shield.protection))
+                .collect(),
         }
     }
 
-    /// Replace what is known of this machine's surroundings.
-    pub fn surround(&mut self, mut surroundings: Vec<Shield>) {
+    /// Replace what is known of this machine's surroundings. Says whether that is anything else than before.
+    pub fn surround(&mut self, mut surroundings: Vec<Shield>) -> bool {
         surroundings.truncate(Self::SHIELDS_MAX);
-        self.surroundings = surroundings;
+        if surroundings == self.surroundings_seen {
+            return false;
+        }
+        self.surroundings = surroundings
+            .iter()
+            .map(|shield| (shield.network, shield.protection))
+            .collect();
+        self.surroundings_seen = surroundings;
+        true
     }
 
-    /// The first network that forbids blocking the target, if there is one.
+    /// Replace what the operator has allowed beside the configuration.
+    pub fn allow(&mut self, networks: impl Iterator<Item = IpNet>) {
+        self.allowed = networks.map(|net| (net, Protection::Allowlist)).collect();
+    }
+
+    /// A network that forbids blocking the target, if there is one; what nobody can override comes first.
     #[must_use]
     pub fn shield_of(&self, target: Target) -> Option<Shield> {
-        let all = self
-            .by_operator
-            .iter()
-            .chain(&self.surroundings)
-            .chain(&ALWAYS);
-        all.copied().find(|shield| target.overlaps(shield.network))
+        let parts = [
+            &self.configured,
+            &self.allowed,
+            &self.proxies,
+            &self.surroundings,
+            &self.always,
+        ];
+        let shields = parts.into_iter().filter_map(|part| {
+            let (network, protection) = part.overlapping(target.network())?;
+            Some(shield(network, *protection))
+        });
+        shields.min_by_key(|shield| shield.protection.yields_to_force())
+    }
+}
+
+impl Default for Protected {
+    fn default() -> Self {
+        Protected::new(&[], &[])
     }
 }
 
@@ -191,7 +252,7 @@ mod tests {
         check(&protected, "192.0.2.1", None);
         check(&protected, "2001:db8::1", None);
         check(&protected, "192.0.0.0/8", Some(Protection::Private));
-        check(&protected, "0.0.0.0/0", Some(Protection::Loopback));
+        check(&protected, "0.0.0.0/0", Some(Protection::Unspecified));
     }
 
     #[test]
@@ -218,17 +279,29 @@ mod tests {
     }
 
     #[test]
-    fn the_list_has_an_end() {
-        let many: Vec<IpNet> = (0..20_000u32)
-            .map(|i| IpNet::from(std::net::IpAddr::from(i.to_be_bytes())))
+    fn what_the_operator_allowed_is_in_front_of_what_yields() {
+        let mut protected = Protected::default();
+        let gateway = shield(parse_network("203.0.113.1").unwrap(), Protection::Gateway);
+        assert!(protected.surround(vec![gateway]));
+        assert!(!protected.surround(vec![gateway]), "nothing new");
+        check(&protected, "203.0.113.0/24", Some(Protection::Gateway));
+        protected.allow([parse_network("203.0.113.9").unwrap()].into_iter());
+        check(&protected, "203.0.113.0/24", Some(Protection::Allowlist));
+        check(&protected, "203.0.113.1", Some(Protection::Gateway));
+        assert!(Protection::Gateway.yields_to_force() && !Protection::Allowlist.yields_to_force());
+    }
+
+    #[test]
+    fn the_surroundings_have_an_end() {
+        let last = u32::try_from(Protected::SHIELDS_MAX).unwrap();
+        let many = (0..=last).map(|n| std::net::IpAddr::from((0x0b00_0000 + n).to_be_bytes()));
+        let many: Vec<_> = many
+            .map(|address| shield(IpNet::from(address), Protection::Gateway))
             .collect();
-        let mut protected = Protected::new(&many, &many);
-        assert_eq!(protected.by_operator.len(), Protected::SHIELDS_MAX);
-        protected.surround(
-            many.iter()
-                .map(|network| shield(*network, Protection::Gateway))
-                .collect(),
-        );
+        let mut protected = Protected::default();
+        protected.surround(many);
         assert_eq!(protected.surroundings.len(), Protected::SHIELDS_MAX);
+        check(&protected, "11.0.255.255", Some(Protection::Gateway));
+        check(&protected, "11.1.0.0", None);
     }
 }

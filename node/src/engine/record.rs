@@ -1,14 +1,20 @@
-//! What outlives the process: one record a decision, an alert, a place on the ladder.
+//! What outlives the process: one record a decision, an alert, a place on the ladder, and so on.
 //!
-//! The daemon keeps them in its store, the simulator in a map. Neither looks into them.
+//! The daemon keeps them, the simulator has a map. Neither looks into them, but for one question: what the operator
+//! said cannot be learned again, so it is kept apart and more carefully ([`RecordKey::is_operators`]).
 
 use std::sync::Arc;
 
+use lymph_protocol::Subject;
 use serde::{Deserialize, Serialize};
 
 use super::alerts::Alert;
-use super::decision::{Decision, DecisionKey, DetectionId};
+use super::allowlist::{self, Allowed};
+use super::breaker::Held;
+use super::decision::{Decision, DecisionKey, DetectionId, Origin};
+use super::familiar::Logins;
 use super::ladder::Rung;
+use super::leniency::{Case, Raised};
 use super::target::Target;
 
 /// Something to keep.
@@ -20,10 +26,20 @@ pub enum Record {
     Alert(Arc<Alert>),
     /// Where a target stands on the ladder.
     Rung(Target, Rung),
+    /// What the operator has allowed.
+    Allow(allowlist::Entry),
+    /// A threshold that the operator raised.
+    Raised(Case, Raised),
+    /// A protected target that the operator wants blocked all the same.
+    Forced(Target),
+    /// A decision that is held back.
+    Held(Held),
+    /// When somebody logged in here.
+    Familiar(Subject, Logins),
 }
 
 /// Where it is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum RecordKey {
     /// A live decision.
     Decision(DecisionKey),
@@ -31,6 +47,34 @@ pub enum RecordKey {
     Alert(DetectionId),
     /// Where a target stands on the ladder.
     Rung(Target),
+    /// What the operator has allowed.
+    Allow(Allowed),
+    /// A threshold that the operator raised.
+    Raised(Case),
+    /// A protected target that the operator wants blocked all the same.
+    Forced(Target),
+    /// A decision that is held back.
+    Held(DecisionKey),
+    /// When somebody logged in here.
+    Familiar(Subject),
+}
+
+impl RecordKey {
+    /// Whether the operator said it, or had it read from a list: nothing else could bring it back.
+    #[must_use]
+    pub const fn is_operators(&self) -> bool {
+        match self {
+            RecordKey::Decision((_, _, origin)) => match origin {
+                Origin::Operator | Origin::Lists | Origin::Crowdsec => true,
+                Origin::Lymph | Origin::Mesh | Origin::Predicted => false,
+            },
+            RecordKey::Allow(_) | RecordKey::Raised(_) | RecordKey::Forced(_) => true,
+            RecordKey::Alert(_)
+            | RecordKey::Rung(_)
+            | RecordKey::Held(_)
+            | RecordKey::Familiar(_) => false,
+        }
+    }
 }
 
 impl Record {
@@ -41,6 +85,11 @@ impl Record {
             Record::Decision(decision) => RecordKey::Decision(decision.key()),
             Record::Alert(alert) => RecordKey::Alert(alert.id),
             Record::Rung(target, _) => RecordKey::Rung(*target),
+            Record::Allow(entry) => RecordKey::Allow(entry.what.clone()),
+            Record::Raised(case, _) => RecordKey::Raised(case.clone()),
+            Record::Forced(target) => RecordKey::Forced(*target),
+            Record::Held(held) => RecordKey::Held(held.decision.key()),
+            Record::Familiar(subject, _) => RecordKey::Familiar(*subject),
         }
     }
 }

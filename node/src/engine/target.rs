@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use ipnet::{Ipv4Net, Ipv6Net};
+use ipnet::{IpSubnets, Ipv4Net, Ipv4Subnets, Ipv6Net, Ipv6Subnets};
 use lymph_protocol::{Subject, canonical_address};
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,25 @@ impl Target {
             IpNet::V6(v6) if v6.prefix_len() >= 64 => Target::of_address(v6.addr().into()),
             wide @ (IpNet::V4(_) | IpNet::V6(_)) => Target::Range(wide),
         }
+    }
+
+    /// The fewest targets that hold all addresses from `first` to `last`; `None` if there is none between them.
+    /// At most 62 (IPv4) or 126 (IPv6, whose ends widen to their /64).
+    #[must_use]
+    pub fn of_range(first: IpAddr, last: IpAddr) -> Option<impl Iterator<Item = Target>> {
+        let subnets = match (canonical_address(first), canonical_address(last)) {
+            (IpAddr::V4(first), IpAddr::V4(last)) if first <= last => {
+                IpSubnets::V4(Ipv4Subnets::new(first, last, 0))
+            }
+            (IpAddr::V6(first), IpAddr::V6(last)) if first <= last => {
+                let host_bits = u128::from(u64::MAX);
+                let first = Ipv6Addr::from_bits(first.to_bits() & !host_bits);
+                let last = Ipv6Addr::from_bits(last.to_bits() | host_bits);
+                IpSubnets::V6(Ipv6Subnets::new(first, last, 0))
+            }
+            _ => return None,
+        };
+        Some(subnets.map(Target::of_network))
     }
 
     /// Every address in it.
@@ -160,6 +179,36 @@ mod tests {
         check("2001:db8::/32", "2001:db8::/32");
         check("2001:db8:0:1::5/127", "2001:db8:0:1::/64");
         check("2001:db8:0:1::5", "2001:db8:0:1::/64");
+    }
+
+    #[test]
+    fn a_range_is_the_fewest_networks() {
+        let check = |first: &str, last: &str, expected: &[&str]| {
+            let targets = Target::of_range(first.parse().unwrap(), last.parse().unwrap());
+            let printed = targets.map(|targets| targets.map(|t| t.to_string()).collect::<Vec<_>>());
+            assert_eq!(printed.unwrap_or_default(), expected, "{first}-{last}");
+        };
+        check("192.0.2.1", "192.0.2.1", &["192.0.2.1"]);
+        check("192.0.2.0", "192.0.2.255", &["192.0.2.0/24"]);
+        check(
+            "192.0.2.1",
+            "192.0.2.6",
+            &["192.0.2.1", "192.0.2.2/31", "192.0.2.4/31", "192.0.2.6"],
+        );
+        check("0.0.0.0", "255.255.255.255", &["0.0.0.0/0"]);
+        check(
+            "255.255.255.254",
+            "255.255.255.255",
+            &["255.255.255.254/31"],
+        );
+        check("::ffff:192.0.2.0", "192.0.2.3", &["192.0.2.0/30"]);
+        check("2001:db8::5", "2001:db8::9", &["2001:db8::/64"]);
+        check("2001:db8::5", "2001:db8:0:1::9", &["2001:db8::/63"]);
+        check("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", &["::/0"]);
+        check("192.0.2.2", "192.0.2.1", &[]);
+        check("192.0.2.2", "2001:db8::", &[]);
+        let ends = ["0.0.0.1", "255.255.255.254"].map(|text| text.parse().unwrap());
+        assert_eq!(Target::of_range(ends[0], ends[1]).unwrap().count(), 62);
     }
 
     #[test]

@@ -1,8 +1,11 @@
+mod operator;
+
 use std::collections::BTreeMap;
 
 use lymph_scenarios::line::{Line, Source};
 use lymph_scenarios::{RuleFile, RulesBuilder};
 
+use super::request::{Request, Selection};
 use super::testing::overflow;
 use super::*;
 
@@ -47,7 +50,11 @@ fn bans(actions: &[Action]) -> Vec<(String, u64)> {
             decision.target.to_string(),
             decision.until.since(NOW).as_secs(),
         )),
-        Action::Unban { .. } | Action::Save(_) | Action::Remove(_) | Action::Notice(_) => None,
+        Action::Unban { .. }
+        | Action::Save(_)
+        | Action::Remove(_)
+        | Action::Notice(_)
+        | Action::Answer(_) => None,
     };
     actions.iter().filter_map(ban).collect()
 }
@@ -55,9 +62,24 @@ fn bans(actions: &[Action]) -> Vec<(String, u64)> {
 fn unbans(actions: &[Action]) -> Vec<String> {
     let unban = |action: &Action| match action {
         Action::Unban { target, .. } => Some(target.to_string()),
-        Action::Ban(_) | Action::Save(_) | Action::Remove(_) | Action::Notice(_) => None,
+        Action::Ban(_)
+        | Action::Save(_)
+        | Action::Remove(_)
+        | Action::Notice(_)
+        | Action::Answer(_) => None,
     };
     actions.iter().filter_map(unban).collect()
+}
+
+fn unban(target: Target) -> Input<'static> {
+    let which = Selection {
+        target: Some(target),
+        ..Selection::default()
+    };
+    Input::Asked(Request::Lift {
+        which,
+        false_positive: false,
+    })
 }
 
 /// A disk: what a daemon would have saved.
@@ -66,7 +88,7 @@ fn save(disk: &mut BTreeMap<RecordKey, Record>, actions: &[Action]) {
         match action {
             Action::Save(record) => drop(disk.insert(record.key(), record.clone())),
             Action::Remove(key) => drop(disk.remove(key)),
-            Action::Ban(_) | Action::Unban { .. } | Action::Notice(_) => {}
+            Action::Ban(_) | Action::Unban { .. } | Action::Notice(_) | Action::Answer(_) => {}
         }
     }
 }
@@ -99,7 +121,7 @@ fn the_same_lines_read_again_add_nothing() {
     assert!(detect_late(&mut engine, "a/b", "192.0.2.1", 0, at(100)).is_empty());
     assert!(
         engine
-            .handle(Input::Unban("192.0.2.1".parse().unwrap()), at(200))
+            .handle(unban("192.0.2.1".parse().unwrap()), at(200))
             .len()
             >= 2
     );
@@ -221,10 +243,7 @@ fn an_unban_lifts_and_a_return_still_counts_but_forgotten_is_forgotten() {
     let mut engine = engine(Settings::default());
     let target = "192.0.2.1".parse().unwrap();
     detect(&mut engine, "a/b", "192.0.2.1", 0);
-    assert_eq!(
-        unbans(&engine.handle(Input::Unban(target), at(10))),
-        ["192.0.2.1"]
-    );
+    assert_eq!(unbans(&engine.handle(unban(target), at(10))), ["192.0.2.1"]);
     assert_eq!(
         bans(&detect(&mut engine, "a/b", "192.0.2.1", 20)),
         [("192.0.2.1".to_owned(), 20 + 7200)]
@@ -342,7 +361,13 @@ fn whenever_it_dies_the_same_is_decided() {
     let targets = |disk: &BTreeMap<RecordKey, Record>| {
         let step = |record: &Record| match record {
             Record::Decision(decision) => Some((decision.id, decision.target, decision.step)),
-            Record::Alert(_) | Record::Rung(..) => None,
+            Record::Alert(_)
+            | Record::Rung(..)
+            | Record::Allow(_)
+            | Record::Raised(..)
+            | Record::Forced(_)
+            | Record::Held(_)
+            | Record::Familiar(..) => None,
         };
         disk.values().filter_map(step).collect::<Vec<_>>()
     };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -10,9 +10,12 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use super::views::ErrorView;
-use super::{Asker, Question};
+use super::requests::{AllowRequest, BanRequest, HeldRequest, LiftRequest, UndoRequest};
+use super::views::{AllowedDoneView, BannedView, ErrorView, HeldDoneView, LiftedView};
+use super::{Asked, Asker, Question};
+use crate::daemon::clock::wall_clock;
 use crate::engine::decision::DetectionId;
+use crate::engine::request::Request;
 use crate::engine::target::Target;
 
 /// Every path there is.
@@ -33,10 +36,28 @@ pub(super) fn router(asker: Asker) -> Router {
             "/rules",
             get(async |State(asker): State<Arc<Asker>>| ask(&asker, Question::Rules).await),
         )
-        .route("/unban", post(unban))
+        .route("/decisions/add", post(ban))
+        .route("/decisions/lift", post(lift))
+        .route("/decisions/undo", post(undo))
+        .route(
+            "/allow",
+            get(async |State(asker): State<Arc<Asker>>| ask(&asker, Question::Allowlist).await),
+        )
+        .route("/allow/add", post(allow))
+        .route("/allow/remove", post(disallow))
+        .route(
+            "/held",
+            get(async |State(asker): State<Arc<Asker>>| ask(&asker, Question::Held).await),
+        )
+        .route("/held/release", post(release))
+        .route("/held/drop", post(drop_held))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .fallback(async || refused(StatusCode::NOT_FOUND, "no such path"))
         .with_state(Arc::new(asker))
 }
+
+/// Largest body of a request: as many decisions as one may make, with long reasons.
+const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Newest detections that are listed unless a request asks for more or fewer.
 const ALERTS_LISTED: usize = 1000;
@@ -73,15 +94,59 @@ async fn why(State(asker): State<Arc<Asker>>, Path(address): Path<String>) -> Re
     }
 }
 
-#[derive(Debug, Deserialize)]
-struct Unban {
-    subject: String,
+async fn ban(State(asker): State<Arc<Asker>>, Json(body): Json<BanRequest>) -> Response {
+    let (request, id) = match body.meant(wall_clock()) {
+        Ok(meant) => meant,
+        Err(error) => return refused(StatusCode::BAD_REQUEST, &error),
+    };
+    have_done(&asker, Ok(request), |asked| BannedView::new(asked, id)).await
 }
 
-async fn unban(State(asker): State<Arc<Asker>>, Json(body): Json<Unban>) -> Response {
-    match body.subject.parse::<Target>() {
-        Ok(target) => ask(&asker, |reply| Question::Unban(target, reply)).await,
-        Err(error) => refused(StatusCode::BAD_REQUEST, &format!("{error}")),
+async fn lift(State(asker): State<Arc<Asker>>, Json(body): Json<LiftRequest>) -> Response {
+    have_done(&asker, body.meant(), LiftedView::new).await
+}
+
+async fn undo(State(asker): State<Arc<Asker>>, Json(body): Json<UndoRequest>) -> Response {
+    have_done(&asker, body.meant(), LiftedView::new).await
+}
+
+async fn allow(State(asker): State<Arc<Asker>>, Json(body): Json<AllowRequest>) -> Response {
+    have_done(&asker, body.allow(wall_clock()), AllowedDoneView::new).await
+}
+
+async fn disallow(State(asker): State<Arc<Asker>>, Json(body): Json<AllowRequest>) -> Response {
+    have_done(&asker, body.disallow(), AllowedDoneView::new).await
+}
+
+async fn release(State(asker): State<Arc<Asker>>, Json(body): Json<HeldRequest>) -> Response {
+    have_done(
+        &asker,
+        body.meant().map(Request::Release),
+        HeldDoneView::new,
+    )
+    .await
+}
+
+async fn drop_held(State(asker): State<Arc<Asker>>, Json(body): Json<HeldRequest>) -> Response {
+    have_done(&asker, body.meant().map(Request::Drop), HeldDoneView::new).await
+}
+
+/// Have the engine asked for something, and show what came of it.
+async fn have_done<V: Serialize>(
+    asker: &Asker,
+    request: Result<Request, String>,
+    view: impl FnOnce(Asked) -> Result<V, String>,
+) -> Response {
+    let request = match request {
+        Ok(request) => request,
+        Err(error) => return refused(StatusCode::BAD_REQUEST, &error),
+    };
+    match answer(asker, |reply| Question::Ask(request, reply)).await {
+        Ok(asked) => match view(asked) {
+            Ok(view) => Json(view).into_response(),
+            Err(error) => refused(StatusCode::CONFLICT, &error),
+        },
+        Err(refusal) => refusal,
     }
 }
 

@@ -6,12 +6,17 @@ use lymph_protocol::Timestamp;
 use lymph_scenarios::RuleInfo;
 use serde::{Deserialize, Serialize};
 
+use super::Asked;
 use crate::engine::alerts::Alert;
-use crate::engine::decision::Decision;
+use crate::engine::allowlist::{self, Allowed};
+use crate::engine::breaker::Held;
+use crate::engine::decision::{Decision, DetectionId};
 use crate::engine::explain::Explanation;
+use crate::engine::leniency::Raised;
 use crate::engine::policy::Outcome;
 use crate::engine::protected::Shield;
-use crate::engine::target::Target;
+use crate::engine::request::Answer;
+use crate::engine::target::{IpNet, Target};
 
 /// How the daemon is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,8 +51,44 @@ pub struct StatusView {
     pub scenarios: usize,
     /// What has happened since it was started.
     pub counters: CountersView,
+    /// How it stands with the firewall.
+    pub enforcement: EnforcementView,
+    /// Decisions that are held back.
+    pub held: usize,
+    /// Entries of the allowlist, those of the configuration included.
+    pub allowed: usize,
+    /// How each part is.
+    pub health: Vec<HealthView>,
     /// What somebody should look at.
     pub attention: Vec<String>,
+}
+
+/// How it stands with the firewall.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnforcementView {
+    /// `sound`, `failing`, `panic` or `dry-run`.
+    pub state: String,
+    /// What is wrong, if something is.
+    pub detail: Option<String>,
+    /// Changes that are not in force yet.
+    pub behind: usize,
+    /// Entries that somebody else took out and that were put back.
+    pub mended: u64,
+    /// Packets that were dropped.
+    pub packets: u64,
+    /// Connections that were refused.
+    pub connections: u64,
+}
+
+/// How one part is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthView {
+    /// Its name.
+    pub part: String,
+    /// Whether it works.
+    pub ok: bool,
+    /// What to know about it.
+    pub text: String,
 }
 
 /// What has happened since the daemon was started.
@@ -63,6 +104,10 @@ pub struct CountersView {
     pub detections: u64,
     /// Detections of protected addresses.
     pub protected: u64,
+    /// Decisions that were held back.
+    pub held: u64,
+    /// Successful logins that were seen.
+    pub logins: u64,
     /// Buckets that hold something now.
     pub buckets: u64,
     /// The memory they take, about.
@@ -149,6 +194,18 @@ pub struct WhyView {
     pub protected: Option<ProtectedView>,
     /// Decisions that it falls under, the narrowest first.
     pub decisions: Vec<DecisionView>,
+    /// What the firewall itself says about the decisions, in a sentence.
+    pub enforcement: Option<String>,
+    /// Connections that were refused since the daemon was started.
+    pub refused: u64,
+    /// When the last ones were counted.
+    pub last_refused: Option<String>,
+    /// Decisions about it that are held back.
+    pub held: Vec<HeldView>,
+    /// When somebody last logged in from there, and to what.
+    pub login: Option<LoginView>,
+    /// Thresholds that are raised for it.
+    pub raised: Vec<RaisedView>,
     /// How often it was here; 0 if it is not remembered.
     pub visits: u8,
     /// When it was last detected.
@@ -189,13 +246,132 @@ pub struct RuleView {
     pub file: String,
 }
 
-/// What was lifted.
+/// A login that counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoginView {
+    /// To which service.
+    pub service: String,
+    /// When.
+    pub at: String,
+}
+
+/// A threshold that is raised.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RaisedView {
+    /// Of which scenario.
+    pub scenario: String,
+    /// For whom.
+    pub subject: String,
+    /// How many times as often it must run over.
+    pub factor: u8,
+    /// Until when.
+    pub until: String,
+}
+
+/// A decision that is held back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldView {
+    /// The decision.
+    #[serde(flatten)]
+    pub decision: DecisionView,
+    /// Why it is held, in a word.
+    pub why: String,
+    /// The same in a sentence.
+    pub text: String,
+}
+
+/// An entry of the allowlist.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllowedView {
+    /// Address, network or name.
+    pub what: String,
+    /// Why.
+    pub reason: String,
+    /// Since when; none if the configuration says so.
+    pub since: Option<String>,
+    /// What a name stands for.
+    pub addresses: Vec<String>,
+    /// `command` or `configuration`.
+    pub from: String,
+}
+
+/// What came of a request for decisions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UnbannedView {
-    /// The decisions that no longer stand.
+pub struct BannedView {
+    /// The id that all of them have.
+    pub id: String,
+    /// Decisions that are new.
+    pub new: usize,
+    /// Decisions that were made longer.
+    pub longer: usize,
+    /// Decisions that stood for as long or longer.
+    pub unchanged: usize,
+    /// For want of room.
+    pub no_room: usize,
+    /// Held back.
+    pub held: usize,
+    /// Networks too wide.
+    pub too_wide: usize,
+    /// Protected.
+    pub protected: usize,
+    /// Why, for the first of them.
+    pub examples: Vec<RefusedView>,
+    /// Why it would be forgotten if the machine stopped now, if it would.
+    pub not_saved: Option<String>,
+    /// Why the firewall does not do it yet, if it does not.
+    pub not_enforced: Option<String>,
+}
+
+/// A target that nothing is decided about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedView {
+    /// The target.
+    pub subject: String,
+    /// The protected network.
+    pub protected: ProtectedView,
+    /// Whether force would help.
+    pub yields_to_force: bool,
+}
+
+/// What was taken back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiftedView {
+    /// How many decisions no longer stand.
+    pub count: usize,
+    /// The first of them.
     pub lifted: Vec<DecisionView>,
     /// Wider decisions that the target still falls under.
     pub remaining: Vec<DecisionView>,
+    /// Thresholds that are raised now.
+    pub raised: Vec<RaisedView>,
+    /// Why it would be forgotten if the machine stopped now, if it would.
+    pub not_saved: Option<String>,
+    /// Why the firewall does not do it yet, if it does not.
+    pub not_enforced: Option<String>,
+}
+
+/// What came of a change of the allowlist.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllowedDoneView {
+    /// Whether the list is different now.
+    pub changed: bool,
+    /// Decisions that ended.
+    pub lifted: Vec<DecisionView>,
+    /// Why it would be forgotten if the machine stopped now, if it would.
+    pub not_saved: Option<String>,
+    /// Why the firewall does not do it yet, if it does not.
+    pub not_enforced: Option<String>,
+}
+
+/// What came of a request about what is held.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldDoneView {
+    /// How many it was about.
+    pub count: usize,
+    /// Why it would be forgotten if the machine stopped now, if it would.
+    pub not_saved: Option<String>,
+    /// Why the firewall does not do it yet, if it does not.
+    pub not_enforced: Option<String>,
 }
 
 /// A request that was refused or failed.
@@ -250,6 +426,141 @@ impl From<&Alert> for AlertView {
     }
 }
 
+impl HeldView {
+    /// As seen at `now`.
+    #[must_use]
+    pub fn new(held: &Held, now: Timestamp) -> Self {
+        HeldView {
+            decision: DecisionView::new(&held.decision, now),
+            why: held.why.name().to_owned(),
+            text: held.why.describe().to_owned(),
+        }
+    }
+}
+
+impl RaisedView {
+    fn new(scenario: &str, target: Target, raised: Raised) -> Self {
+        RaisedView {
+            scenario: scenario.to_owned(),
+            subject: target.to_string(),
+            factor: raised.factor,
+            until: moment(raised.until).to_string(),
+        }
+    }
+}
+
+impl From<&allowlist::Entry> for AllowedView {
+    fn from(entry: &allowlist::Entry) -> Self {
+        AllowedView {
+            what: entry.what.to_string(),
+            reason: entry.reason.to_string(),
+            since: Some(entry.since.to_string()),
+            addresses: entry.addresses.iter().map(ToString::to_string).collect(),
+            from: "command".to_owned(),
+        }
+    }
+}
+
+impl AllowedView {
+    /// An entry of the configuration file.
+    #[must_use]
+    pub fn configured(network: IpNet) -> Self {
+        AllowedView {
+            what: Allowed::Network(network).to_string(),
+            reason: String::new(),
+            since: None,
+            addresses: Vec::new(),
+            from: "configuration".to_owned(),
+        }
+    }
+}
+
+/// What the engine says about anything else than it was asked for.
+const ODD_ANSWER: &str = "the daemon gave no answer to this";
+
+impl BannedView {
+    /// What came of a request for decisions with this id.
+    pub fn new(asked: Asked, id: DetectionId) -> Result<Self, String> {
+        let Some(Answer::Banned(banned)) = asked.answer else {
+            return Err(ODD_ANSWER.to_owned());
+        };
+        let example = |(target, shield): &(Target, Shield)| RefusedView {
+            subject: target.to_string(),
+            protected: ProtectedView::from(*shield),
+            yields_to_force: shield.protection.yields_to_force(),
+        };
+        Ok(BannedView {
+            id: id.to_string(),
+            new: banned.new,
+            longer: banned.longer,
+            unchanged: banned.unchanged,
+            no_room: banned.no_room,
+            held: banned.held,
+            too_wide: banned.too_wide,
+            protected: banned.protected,
+            examples: banned.examples.iter().map(example).collect(),
+            not_saved: asked.not_saved,
+            not_enforced: asked.not_enforced,
+        })
+    }
+}
+
+impl LiftedView {
+    /// What was taken back.
+    pub fn new(asked: Asked) -> Result<Self, String> {
+        let Some(Answer::Lifted(lifted)) = asked.answer else {
+            return Err(ODD_ANSWER.to_owned());
+        };
+        let view = |decision: &Decision| DecisionView::new(decision, asked.at);
+        let raised = lifted.raised.iter();
+        Ok(LiftedView {
+            count: lifted.count,
+            lifted: lifted.decisions.iter().map(view).collect(),
+            remaining: asked.remaining.iter().map(view).collect(),
+            raised: raised
+                .map(|(scenario, target, raised)| RaisedView::new(scenario, *target, *raised))
+                .collect(),
+            not_saved: asked.not_saved,
+            not_enforced: asked.not_enforced,
+        })
+    }
+}
+
+impl AllowedDoneView {
+    /// What came of a change of the allowlist.
+    pub fn new(asked: Asked) -> Result<Self, String> {
+        let (changed, lifted) = match asked.answer {
+            Some(Answer::Allowed(Ok(lifted))) => (true, lifted),
+            Some(Answer::Allowed(Err(error))) => return Err(error.to_string()),
+            Some(Answer::Disallowed(was_there)) => (was_there, Vec::new()),
+            Some(Answer::Banned(_) | Answer::Lifted(_) | Answer::Held(_)) | None => {
+                return Err(ODD_ANSWER.to_owned());
+            }
+        };
+        let view = |decision: &Decision| DecisionView::new(decision, asked.at);
+        Ok(AllowedDoneView {
+            changed,
+            lifted: lifted.iter().map(view).collect(),
+            not_saved: asked.not_saved,
+            not_enforced: asked.not_enforced,
+        })
+    }
+}
+
+impl HeldDoneView {
+    /// What came of a request about what is held.
+    pub fn new(asked: Asked) -> Result<Self, String> {
+        let Some(Answer::Held(count)) = asked.answer else {
+            return Err(ODD_ANSWER.to_owned());
+        };
+        Ok(HeldDoneView {
+            count,
+            not_saved: asked.not_saved,
+            not_enforced: asked.not_enforced,
+        })
+    }
+}
+
 /// What came of a detection, in a word and in a sentence.
 fn outcome(outcome: &Outcome) -> (&'static str, String) {
     match outcome {
@@ -291,6 +602,14 @@ fn outcome(outcome: &Outcome) -> (&'static str, String) {
         Outcome::NoRoom => (
             "no-room",
             "nothing: there was no room for another decision".to_owned(),
+        ),
+        Outcome::Held { kind, why } => (
+            "held",
+            format!("a {} is held: {}", kind.name(), why.describe()),
+        ),
+        Outcome::Tolerated { seen, needed } => (
+            "tolerated",
+            format!("nothing yet: {seen} of {needed} within the hour, by a raised threshold"),
         ),
     }
 }
@@ -340,12 +659,12 @@ impl WhyView {
             .map(|decision| DecisionView::new(decision, now))
             .collect();
         let summary = match (why.shield, why.decisions.first(), why.alerts.first()) {
-            (Some(shield), ..) => format!(
+            (Some(shield), None, _) => format!(
                 "{} is never blocked: it is {}",
                 why.target,
                 shield.protection.describe()
             ),
-            (None, Some(decision), _) => {
+            (_, Some(decision), _) => {
                 let (kind, by) = (decision.kind.name(), decision.origin.name());
                 format!(
                     "{} is under a {kind} by {by} until {} for {}",
@@ -372,6 +691,23 @@ impl WhyView {
                 .first()
                 .map(|decision| format!("lymph unban {}", decision.subject)),
             decisions,
+            enforcement: None,
+            refused: why.refused.map_or(0, |refused| refused.connections),
+            last_refused: why.refused.map(|refused| refused.last.to_string()),
+            held: why
+                .held
+                .iter()
+                .map(|held| HeldView::new(held, now))
+                .collect(),
+            login: why.login.as_ref().map(|(service, at)| LoginView {
+                service: service.to_string(),
+                at: at.to_string(),
+            }),
+            raised: why
+                .raised
+                .iter()
+                .map(|(scenario, raised)| RaisedView::new(scenario, why.target, *raised))
+                .collect(),
             visits: why.rung.map_or(0, |rung| rung.step),
             last_seen: why.rung.map(|rung| rung.last_seen.to_string()),
             next_ban_seconds: why.next_ban.as_secs(),

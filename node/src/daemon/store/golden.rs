@@ -15,7 +15,7 @@ use crate::engine::target::Target;
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
-pub(super) fn records() -> Vec<Record> {
+pub(in crate::daemon) fn records() -> Vec<Record> {
     let targets: [Target; 4] = [
         "192.0.2.1",
         "2001:db8:1:2::",

@@ -1,0 +1,386 @@
+//! What is decided becomes what the firewall does: gathers changes, sends them in batches, and sees to it that what
+//! is shown is what is enforced.
+//!
+//! The engine's decisions are the only truth. Changes since the last order are gathered by target, so that a burst
+//! costs one order; while an order is under way the next one grows. Whatever goes wrong (the firewall refuses, its
+//! table is gone) ends in one remedy: everything anew, in one piece, after a pause that grows. The engine never
+//! waits: as long as the firewall refuses, nobody is blocked, and that is said (fail open).
+//!
+//! The panic flag is a file in the state folder. While it is there, nothing is enforced, whoever made it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lymph_protocol::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+
+use super::clock::Stopwatch;
+use super::firewall::{Entry, Hit, Measure, Order, Word, Writer};
+use crate::engine::Lifted;
+use crate::engine::decision::{Decision, Kind};
+use crate::engine::decisions::Decisions;
+use crate::engine::target::Target;
+
+/// First pause after the firewall refused.
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+/// Longest pause.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// How many entries one look-up asks for.
+const VERIFIED_AT_ONCE: usize = 2_000;
+/// How often a part of the entries is looked up although nobody is known to have touched them.
+const VERIFY_EVERY: Duration = Duration::from_secs(10);
+
+/// How it stands with the firewall.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Everything that is decided is enforced, or on its way.
+    Sound,
+    /// It refused, and why. It is tried again.
+    Failing(String),
+    /// The operator has broken the glass.
+    Panic,
+}
+
+/// The loop's end of the firewall.
+#[derive(Debug)]
+pub(super) struct Enforcer {
+    writer: Writer,
+    words: mpsc::Receiver<Word>,
+    /// `nftables`, `command` or `dry-run`.
+    pub(super) name: &'static str,
+    panic_flag: PathBuf,
+    state: State,
+    /// What has changed since the last order; `None` to stop it.
+    pending: BTreeMap<Entry, Option<Timestamp>>,
+    /// Whether the firewall must be given everything anew.
+    needs_all: bool,
+    /// Whether an order is under way whose end will be told.
+    under_way: bool,
+    not_before: Stopwatch,
+    pause: Duration,
+    /// Where the look-up of all entries stands.
+    verify_from: Option<Entry>,
+    verify: Verify,
+    last_verify: Stopwatch,
+    /// Who waits for everything to be in force.
+    waiting: Vec<oneshot::Sender<Settled>>,
+    /// Entries that were put back.
+    pub(super) mended: u64,
+    /// Packets that were dropped since the table was made.
+    pub(super) packets: u64,
+}
+
+/// Which look-ups are to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verify {
+    /// A part now and then.
+    Sampling,
+    /// All, as soon as possible: somebody else changed something.
+    Everything,
+}
+
+/// What somebody who waited is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Settled {
+    /// It is in force.
+    InForce,
+    /// It is not, and why.
+    NotInForce(String),
+}
+
+/// What the firewall itself says about entries: whether it has them.
+pub(super) type Looked = oneshot::Receiver<Result<Vec<bool>, String>>;
+
+/// What came of a word of the firewall.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    /// What the operator should know.
+    pub(super) warning: Option<String>,
+    /// The same, if it is good news.
+    pub(super) info: Option<String>,
+    /// Refused connections.
+    pub(super) hits: Vec<Hit>,
+}
+
+impl Enforcer {
+    /// The loop's end of a writer. `panic_flag` is a file.
+    #[must_use]
+    pub(super) fn new(
+        (writer, words): (Writer, mpsc::Receiver<Word>),
+        name: &'static str,
+        panic_flag: PathBuf,
+    ) -> Self {
+        let state = match panic_flag.exists() {
+            true => State::Panic,
+            false => State::Sound,
+        };
+        Enforcer {
+            writer,
+            words,
+            name,
+            panic_flag,
+            state,
+            pending: BTreeMap::new(),
+            needs_all: true,
+            under_way: false,
+            not_before: Stopwatch::start(),
+            pause: Duration::ZERO,
+            verify_from: None,
+            verify: Verify::Sampling,
+            last_verify: Stopwatch::start(),
+            waiting: Vec::new(),
+            mended: 0,
+            packets: 0,
+        }
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub(super) fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Whether decisions really block anybody.
+    #[must_use]
+    pub(super) fn is_enforcing(&self) -> bool {
+        self.state == State::Sound && self.name != "dry-run"
+    }
+
+    /// Changes that are not in force yet.
+    #[must_use]
+    pub(super) fn behind(&self) -> usize {
+        self.pending.len() + usize::from(self.needs_all || self.under_way)
+    }
+
+    /// Whether something is to be heard of before everything that is decided is in force.
+    #[must_use]
+    pub(super) fn is_busy(&self) -> bool {
+        self.under_way
+    }
+
+    /// A decision is to be enforced.
+    pub(super) fn ban(&mut self, decision: &Decision) {
+        if let Some(entry) = entry(decision.target, decision.kind) {
+            self.change(entry, Some(decision.until));
+        }
+    }
+
+    /// A decision is no longer to be enforced.
+    pub(super) fn unban(&mut self, target: Target, kind: Kind, why: Lifted) {
+        // The kernel counts time down itself.
+        let ends_by_itself = why == Lifted::Ended && self.name == "nftables";
+        if let Some(entry) = entry(target, kind).filter(|_| !ends_by_itself) {
+            self.change(entry, None);
+        }
+    }
+
+    fn change(&mut self, entry: Entry, until: Option<Timestamp>) {
+        // Whoever will be given everything needs no changes.
+        if !self.needs_all {
+            self.pending.insert(entry, until);
+        }
+    }
+
+    /// Send what is to be sent, if the firewall is free for it.
+    pub(super) fn flush(&mut self, decisions: &Decisions, now: Timestamp) {
+        let rests = self.not_before.elapsed() < self.pause;
+        if self.under_way || rests || self.state == State::Panic {
+            return;
+        }
+        let order = if self.needs_all {
+            self.pending.clear();
+            Order::Replace(in_force(decisions, now).collect())
+        } else if !self.pending.is_empty() {
+            let pending = std::mem::take(&mut self.pending).into_iter();
+            let left = |until: Timestamp| (until > now).then(|| until.since(now));
+            Order::Change(
+                pending
+                    .map(|(entry, until)| (entry, until.and_then(left)))
+                    .collect(),
+            )
+        } else {
+            return self.verify(decisions, now);
+        };
+        self.send(order);
+    }
+
+    fn send(&mut self, order: Order) {
+        let is_all = matches!(order, Order::Replace(_));
+        if self.writer.send(order) {
+            self.under_way = true;
+            self.needs_all &= !is_all;
+        } else {
+            // Only look-ups can have filled the queue. What was to be sent is among everything.
+            self.needs_all = true;
+            (self.pause, self.not_before) = (PAUSE_MIN, Stopwatch::start());
+        }
+    }
+
+    /// Look up a part of what should be in force.
+    fn verify(&mut self, decisions: &Decisions, now: Timestamp) {
+        if self.verify == Verify::Sampling && self.last_verify.elapsed() < VERIFY_EVERY {
+            return;
+        }
+        self.last_verify = Stopwatch::start();
+        let from = self.verify_from;
+        let rest = in_force(decisions, now).skip_while(|(entry, _)| Some(*entry) <= from);
+        let part: Vec<_> = rest.take(VERIFIED_AT_ONCE).collect();
+        match part.last().filter(|_| part.len() == VERIFIED_AT_ONCE) {
+            Some((last, _)) => self.verify_from = Some(*last),
+            None => (self.verify_from, self.verify) = (None, Verify::Sampling),
+        }
+        if !part.is_empty() {
+            self.send(Order::Verify(part));
+        }
+    }
+
+    /// The next word of the firewall.
+    pub(super) async fn word(&mut self) -> Word {
+        match self.words.recv().await {
+            Some(word) => word,
+            // The writer has ended; it is told once, by whoever stopped it.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The firewall has said something.
+    pub(super) fn heard(&mut self, word: Word) -> Heard {
+        let mut heard = Heard::default();
+        match word {
+            Word::Done => {
+                self.under_way = false;
+                self.pause = Duration::ZERO;
+                if let State::Failing(_) = self.state {
+                    self.state = State::Sound;
+                    heard.info = Some("the firewall works again".to_owned());
+                }
+                if self.pending.is_empty() && !self.needs_all {
+                    self.tell_waiting(&Settled::InForce);
+                }
+            }
+            Word::Mended(count) => {
+                self.under_way = false;
+                self.mended += count as u64;
+                let some = |count| match count {
+                    1 => "one entry".to_owned(),
+                    count => format!("{count} entries"),
+                };
+                heard.warning = (count > 0).then(|| {
+                    format!(
+                        "SOMEBODY TOOK {} OUT OF LYMPH'S FIREWALL TABLE; they are in force again",
+                        some(count)
+                    )
+                });
+            }
+            Word::Failed(why) => {
+                self.under_way = false;
+                self.fail(&why, &mut heard);
+            }
+            Word::Lost(why) => {
+                self.needs_all = true;
+                self.pending.clear();
+                heard.warning = Some(format!(
+                    "THE FIREWALL WAS CHANGED BY SOMEBODY ELSE: {why}; everything is put back now"
+                ));
+            }
+            Word::Doubtful => self.verify = Verify::Everything,
+            Word::Hits { hits, packets } => {
+                self.packets = packets;
+                heard.hits = hits;
+            }
+        }
+        heard
+    }
+
+    fn fail(&mut self, why: &str, heard: &mut Heard) {
+        self.needs_all = true;
+        self.pending.clear();
+        self.pause = (self.pause * 2).clamp(PAUSE_MIN, PAUSE_MAX);
+        self.not_before = Stopwatch::start();
+        let is_news = !matches!(&self.state, State::Failing(known) if known == why);
+        if self.state != State::Panic {
+            self.state = State::Failing(why.to_owned());
+        }
+        heard.warning = is_news.then(|| {
+            format!(
+                "NOBODY IS BLOCKED: the firewall refused: {why}; decisions are kept, and it is tried again"
+            )
+        });
+        self.tell_waiting(&Settled::NotInForce(why.to_owned()));
+    }
+
+    /// Once a second: has somebody broken the glass, or mended it? Says what the operator should know.
+    pub(super) fn look_after(&mut self) -> Option<&'static str> {
+        match (self.panic_flag.exists(), self.state == State::Panic) {
+            (true, false) => {
+                self.state = State::Panic;
+                self.pending.clear();
+                self.needs_all = true;
+                self.tell_waiting(&Settled::NotInForce("panic".to_owned()));
+                if self.writer.send(Order::Open) {
+                    self.under_way = true;
+                }
+                Some("PANIC: nothing is enforced until `lymph resume`")
+            }
+            (false, true) => {
+                self.state = State::Sound;
+                self.needs_all = true;
+                Some("the panic is over: decisions are enforced again")
+            }
+            (true, true) | (false, false) => None,
+        }
+    }
+
+    /// Told once everything that is decided by now is in force, or cannot be.
+    pub(super) fn settled(&mut self) -> oneshot::Receiver<Settled> {
+        let (tell, told) = oneshot::channel();
+        match &self.state {
+            State::Sound if self.behind() > 0 => self.waiting.push(tell),
+            State::Sound => drop(tell.send(Settled::InForce)),
+            State::Failing(why) => drop(tell.send(Settled::NotInForce(why.clone()))),
+            State::Panic => drop(tell.send(Settled::NotInForce("panic".to_owned()))),
+        }
+        told
+    }
+
+    fn tell_waiting(&mut self, settled: &Settled) {
+        for tell in self.waiting.drain(..) {
+            // Whoever has gone away needs no answer.
+            let _ = tell.send(settled.clone());
+        }
+    }
+
+    /// Ask the firewall itself whether a target is in force.
+    pub(super) fn look(&mut self, target: Target, kind: Kind) -> Option<Looked> {
+        let entry = entry(target, kind).filter(|_| self.is_enforcing())?;
+        let (tell, told) = oneshot::channel();
+        self.writer
+            .send(Order::Look(vec![entry], tell))
+            .then_some(told)
+    }
+
+    /// Nothing more comes.
+    pub(super) fn stop(self) {
+        self.writer.stop(self.words);
+    }
+}
+
+fn in_force(decisions: &Decisions, now: Timestamp) -> impl Iterator<Item = (Entry, Duration)> + '_ {
+    decisions
+        .enforced()
+        .filter_map(move |(target, kind, until)| {
+            let entry = entry(target, kind)?;
+            (until > now).then(|| (entry, until.since(now)))
+        })
+}
+
+/// What a firewall does about a decision; riddles are for web servers.
+fn entry(target: Target, kind: Kind) -> Option<Entry> {
+    let measure = match kind {
+        Kind::Ban => Measure::Ban,
+        Kind::Throttle => Measure::Throttle,
+        Kind::Captcha => return None,
+    };
+    Some(Entry { target, measure })
+}

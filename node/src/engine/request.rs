@@ -1,0 +1,168 @@
+//! What the operator asks for, and what they hear back. `operator` carries it out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::allowlist::{self, AllowError, Allowed};
+use super::breaker::Held;
+use super::decision::{Decision, DetectionId, Kind, Origin};
+use super::leniency::Raised;
+use super::protected::Shield;
+use super::target::Target;
+
+/// Something that the operator asks for.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Do something about these.
+    Ban(Ban),
+    /// Take decisions back.
+    Lift {
+        /// Which.
+        which: Selection,
+        /// They were wrong: it shall take more before the same scenario decides about the same target again.
+        false_positive: bool,
+    },
+    /// Take back what was decided last, or everything with this id.
+    Undo(Option<DetectionId>),
+    /// Never block this; what stands about it ends.
+    Allow(allowlist::Entry),
+    /// Take it off the allowlist.
+    Disallow(Allowed),
+    /// Carry out what is held.
+    Release(HeldSelection),
+    /// Forget what is held.
+    Drop(HeldSelection),
+}
+
+/// Decisions to make, all of one origin.
+#[derive(Clone, Debug)]
+pub struct Ban {
+    /// The id that all of them get, so that they can be undone together.
+    pub id: DetectionId,
+    /// Whose they are.
+    pub origin: Origin,
+    /// Also about those that are protected, as far as that is possible.
+    pub force: bool,
+    /// About whom, and what.
+    pub wishes: Vec<Wish>,
+}
+
+/// One decision to make.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// About whom.
+    pub target: Target,
+    /// What.
+    pub kind: Kind,
+    /// For how long.
+    pub length: Duration,
+    /// Why, in the operator's words or the list's.
+    pub reason: Arc<str>,
+}
+
+/// Which decisions: those that fit everything that is said. Nothing said is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// About exactly this target.
+    pub target: Option<Target>,
+    /// With this id.
+    pub id: Option<DetectionId>,
+    /// Of this origin.
+    pub origin: Option<Origin>,
+    /// For this reason.
+    pub reason: Option<String>,
+    /// Every one, as far as nothing else is said.
+    pub all: bool,
+}
+
+impl Selection {
+    /// Whether the decision is meant.
+    #[must_use]
+    pub fn fits(&self, decision: &Decision) -> bool {
+        let fits = [
+            self.target.map(|target| target == decision.target),
+            self.id.map(|id| id == decision.id),
+            self.origin.map(|origin| origin == decision.origin),
+            self.reason
+                .as_ref()
+                .map(|reason| **reason == *decision.reason),
+        ];
+        (self.all || fits.iter().any(Option::is_some))
+            && fits.into_iter().all(|fits| fits != Some(false))
+    }
+}
+
+/// Which of the decisions that are held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HeldSelection {
+    /// All.
+    All,
+    /// Of this scenario or list.
+    Reason(String),
+    /// About this target.
+    Target(Target),
+}
+
+impl HeldSelection {
+    /// Whether it is meant.
+    #[must_use]
+    pub fn fits(&self, held: &Held) -> bool {
+        match self {
+            HeldSelection::All => true,
+            HeldSelection::Reason(reason) => **reason == *held.decision.reason,
+            HeldSelection::Target(target) => *target == held.decision.target,
+        }
+    }
+}
+
+/// What came of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// What came of the wishes.
+    Banned(Banned),
+    /// What was taken back.
+    Lifted(Lifted),
+    /// It is allowed; these decisions ended. Or it is not, and why.
+    Allowed(Result<Vec<Decision>, AllowError>),
+    /// Whether it was on the list.
+    Disallowed(bool),
+    /// So many were released or dropped.
+    Held(usize),
+}
+
+/// What came of wishes, in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Banned {
+    /// Decisions that are new.
+    pub new: usize,
+    /// Decisions that were made longer.
+    pub longer: usize,
+    /// Decisions that stood already for as long or longer.
+    pub unchanged: usize,
+    /// For want of room.
+    pub no_room: usize,
+    /// Held, because somebody has logged in from there.
+    pub held: usize,
+    /// Networks too wide.
+    pub too_wide: usize,
+    /// Protected.
+    pub protected: usize,
+    /// The first of the protected ones, and why.
+    pub examples: Vec<(Target, Shield)>,
+}
+
+/// How many examples an answer gives.
+pub const EXAMPLES_MAX: usize = 20;
+/// How many decisions an answer shows.
+pub const SHOWN_MAX: usize = 1_000;
+
+/// What was taken back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lifted {
+    /// How many decisions.
+    pub count: usize,
+    /// The first of them.
+    pub decisions: Vec<Decision>,
+    /// Thresholds that were raised, by scenario.
+    pub raised: Vec<(Arc<str>, Target, Raised)>,
+}
