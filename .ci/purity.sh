@@ -26,6 +26,8 @@ only bincode '\bbincode::' '^protocol/src/codec'
 only sled '\bsled::' '^node/src/daemon/store'
 only netlink-sys '\bnetlink_sys::' '^node/src/daemon/firewall/netlink'
 only notify '\bnotify::' '^node/src/daemon/(tail|wake)'
+only jiff '\bjiff::' '^node/src/config/zone'
+only rustix '\brustix::' '^node/src/daemon/state'
 only 'the YAML crate' '\bserde_saphyr::' '^scenarios/src/document'
 # (tokio's Instant paces the loop and never reaches the engine; the engine's time comes from clock.rs.)
 only 'the system clock' '(SystemTime|(^|[^:])\bInstant|std::time::Instant)::now' '^node/src/daemon/(clock|[a-z_/]*tests)\.rs|tokio::time::Instant::now'

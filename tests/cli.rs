@@ -123,6 +123,82 @@ fn replay_finds_the_attacker() {
     assert!(!text.out.contains('\x1b'), "no colours outside a terminal");
 }
 
+/// Clocks in Berlin are set back at 03:00 on that day; the hour before comes twice.
+#[test]
+fn dates_without_an_offset_are_in_the_zone_that_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let line = |time: &str, n: u32| {
+        format!(
+            "{time} web1 sshd[{n}]: Failed password for root from 203.0.113.9 port 40{n} ssh2\n"
+        )
+    };
+    let times = [
+        "2025-10-25 23:00:00",
+        "2025-10-26 02:30:00",
+        "2025-10-26 02:59:00",
+    ];
+    let again = [
+        "2025-10-26 02:10:00",
+        "2025-10-26 02:30:00",
+        "2025-10-26 03:30:00",
+    ];
+    let classic = |time: &&str| format!("Oct {} {}", &time[8..10], &time[11..]);
+    let text: String = times
+        .iter()
+        .chain(&again)
+        .flat_map(|time| (0..6).map(move |n| line(&classic(time), 100 + n)))
+        .collect();
+    let log = write(dir.path(), "auth.log", &text);
+    let touch = std::fs::File::options().append(true).open(&log).unwrap();
+    // The year is the one that the file was last written in.
+    let written = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_761_500_000);
+    touch.set_modified(written).unwrap();
+    let times = |arguments: &[&str]| -> Vec<String> {
+        let mut all = vec!["replay", &log, "--type", "sshd", "--json"];
+        all.extend(arguments);
+        let rows = say(&all).json_lines();
+        let bruteforce = rows.iter().filter(|row| row["scenario"] == "lymph/ssh-bf");
+        bruteforce
+            .map(|row| row["first_seen"].as_str().unwrap()[..16].to_owned())
+            .collect()
+    };
+    assert_eq!(times(&[])[..2], ["2025-10-25T23:00", "2025-10-26T02:30"]);
+    assert_eq!(
+        times(&["--timezone", "Europe/Berlin"]),
+        [
+            "2025-10-25T21:00",
+            "2025-10-26T00:30",
+            "2025-10-26T00:59",
+            "2025-10-26T01:10",
+            "2025-10-26T01:30",
+            "2025-10-26T02:30"
+        ]
+    );
+    let explained = say(&[
+        "explain",
+        "--file",
+        &log,
+        "--type",
+        "sshd",
+        "--timezone",
+        "Europe/Berlin",
+    ]);
+    assert!(
+        explained
+            .out
+            .contains("understood at 2025-10-25T23:00:00+02:00"),
+        "{}",
+        explained.out
+    );
+    let wrong = say(&["replay", &log, "--timezone", "Europe/Berlim"]);
+    assert_eq!(wrong.code, 2);
+    assert!(
+        wrong.err.contains("no time zone \"Europe/Berlim\""),
+        "{}",
+        wrong.err
+    );
+}
+
 #[test]
 fn replay_reads_gzip_and_the_standard_input() {
     let dir = tempfile::tempdir().unwrap();

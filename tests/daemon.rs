@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use crate::lab::{eventually, skipped};
-use crate::support::{Daemon, fail_to_log_in, lymph, say};
+use crate::support::{Daemon, fail_to_log_in, fail_to_log_in_at, lymph, say};
 
 struct Place {
     dir: tempfile::TempDir,
@@ -133,6 +133,40 @@ fn failed_logins_become_a_decision_that_can_be_asked_about() {
     assert_eq!(daemon.stop(), 0);
 }
 
+/// Dates without an offset are meant in the zone of the machine, or of the host that a source is from.
+#[test]
+fn local_dates_are_understood_wherever_the_machine_is() {
+    let place = Place::new();
+    for zone in ["America/New_York", "Asia/Kolkata"] {
+        let log = place.path("auth.log");
+        fs::write(&log, "").unwrap();
+        let remote = place.path("remote.log");
+        fs::write(&remote, "").unwrap();
+        let config = format!(
+            "[[source]]\ntype = \"sshd\"\npath = {log:?}\n\
+             [[source]]\ntype = \"sshd\"\npath = {remote:?}\ntimezone = \"America/Caracas\"\n"
+        );
+        let path = place.path("lymph.toml");
+        fs::write(&path, config).unwrap();
+        let state = place.path(&format!("state-{}", &zone[..4]));
+        let daemon = Daemon::start_in(&state, &["--config", path.to_str().unwrap()], zone);
+        fail_to_log_in_at(zone, &log, "203.0.113.9", 6);
+        fail_to_log_in_at("America/Caracas", &remote, "203.0.113.10", 6);
+        daemon.wait_for("203.0.113.9");
+        daemon.wait_for("203.0.113.10");
+        let decisions = daemon.say(&["decisions", "list", "--json"]).json();
+        let left = |row: &serde_json::Value| row["seconds_left"].as_u64().unwrap();
+        assert!(
+            decisions
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|row| left(row) > 3500),
+            "{zone}: {decisions}"
+        );
+    }
+}
+
 #[test]
 fn nothing_is_forgotten_over_a_restart_and_lines_of_meanwhile_are_read() {
     let place = Place::new();
@@ -193,6 +227,13 @@ fn a_second_daemon_on_the_same_state_is_refused() {
         fs::metadata(&daemon.state).unwrap().permissions().mode() & 0o777,
         0o700
     );
+    for file in ["store", "store/db", "checkpoint", "lock"] {
+        let mode = fs::metadata(daemon.state.join(file))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o077, 0, "{file}");
+    }
 }
 
 #[test]
@@ -266,6 +307,83 @@ fn an_unreadable_log_is_named_with_what_to_do_and_the_rest_is_watched() {
     );
     place.attack("203.0.113.9");
     daemon.wait_for("203.0.113.9");
+}
+
+#[test]
+fn a_container_that_is_not_there_is_waited_for_and_the_rest_is_watched() {
+    let place = Place::new();
+    fs::write(place.path("auth.log"), "").unwrap();
+    let container = "nginx=docker:lymph-test-none";
+    let arguments = ["--source", container, "--source", &place.source()];
+    let daemon = Daemon::start(&place.path("state"), &arguments);
+    let attention = daemon.say(&["status", "--json"]).json()["attention"].to_string();
+    assert!(
+        attention.contains("docker:lymph-test-none: there is no such container"),
+        "{attention}"
+    );
+    place.attack("203.0.113.9");
+    daemon.wait_for("203.0.113.9");
+}
+
+#[test]
+fn trouble_that_is_over_is_no_longer_worth_a_look() {
+    let place = Place::new();
+    let pattern = format!("sshd={}", place.path("*.log").display());
+    let daemon = Daemon::start(&place.path("state"), &["--source", &pattern]);
+    let attention = || daemon.say(&["status", "--json"]).json()["attention"].to_string();
+    assert!(attention().contains("matches no file"), "{}", attention());
+    fs::write(place.path("auth.log"), "").unwrap();
+    eventually(10, || (attention() == "[]").then_some(()))
+        .unwrap_or_else(|| panic!("{}", attention()));
+}
+
+/// The usual way to have a daemon reload; there is nothing that this one could.
+#[test]
+fn a_hangup_does_not_end_it() {
+    let place = Place::new();
+    fs::write(place.path("auth.log"), "").unwrap();
+    let daemon = place.start();
+    daemon.signal("HUP");
+    eventually(10, || daemon.told().contains("restart lymph").then_some(()))
+        .unwrap_or_else(|| panic!("{}", daemon.told()));
+    place.attack("203.0.113.9");
+    daemon.wait_for("203.0.113.9");
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn a_scenario_that_no_rule_has_is_named_with_the_nearest() {
+    let place = Place::new();
+    let path = place.path("lymph.toml");
+    fs::write(
+        &path,
+        "[scenario.\"lymph/ssh-bff\"]\nremedy = \"none\"\n[scenario.\"lymph/ssh-bf\"]\nfirst = \"10m\"\n",
+    )
+    .unwrap();
+    let daemon = Daemon::start(&place.path("state"), &["--config", path.to_str().unwrap()]);
+    let told = daemon.told();
+    assert!(told.contains("\"lymph/ssh-bff\""), "{told}");
+    assert!(told.contains("did you mean \"lymph/ssh-bf\"?"), "{told}");
+    assert_eq!(told.matches("no loaded rule").count(), 1, "{told}");
+}
+
+#[test]
+fn file_names_do_not_steer_the_terminal_of_who_starts_it() {
+    let place = Place::new();
+    let log = place.path("a\x1b[2J\nIts state is elsewhere.log");
+    fs::write(&log, "").unwrap();
+    let source = format!("sshd={}", log.display());
+    let daemon = Daemon::start(&place.path("state"), &["--source", &source]);
+    let told = daemon.told();
+    let words = told.split("Ask it with").next().unwrap();
+    assert!(
+        !words.contains('\x1b') && !words.contains("\nIts state is elsewhere"),
+        "{words:?}"
+    );
+    assert!(
+        words.contains("a\\u{1b}[2J\\nIts state is elsewhere.log"),
+        "{words:?}"
+    );
 }
 
 #[test]

@@ -15,6 +15,7 @@ pub(crate) fn lymph(arguments: &[&str]) -> Command {
         .stdin(Stdio::null())
         .env("XDG_CONFIG_HOME", "/nonexistent")
         .env("COLUMNS", "200")
+        .env("TZ", "UTC")
         .env_remove("RUST_LOG");
     command
 }
@@ -82,13 +83,18 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts one and waits until it serves.
     pub(crate) fn start(state: &Path, arguments: &[&str]) -> Daemon {
-        let daemon = Daemon::start_unready(state, arguments);
+        Daemon::start_in(state, arguments, "UTC")
+    }
+
+    /// The same on a machine in another time zone.
+    pub(crate) fn start_in(state: &Path, arguments: &[&str], zone: &str) -> Daemon {
+        let daemon = Daemon::start_unready(state, arguments, zone);
         eventually(30, || (daemon.say(&["status"]).code == 0).then_some(()))
             .unwrap_or_else(|| panic!("the daemon does not serve:\n{}", daemon.told()));
         daemon
     }
 
-    fn start_unready(state: &Path, arguments: &[&str]) -> Daemon {
+    fn start_unready(state: &Path, arguments: &[&str], zone: &str) -> Daemon {
         let log = state.with_extension("out");
         let log = OpenOptions::new()
             .create(true)
@@ -102,6 +108,7 @@ impl Daemon {
         }
         command
             .args(arguments)
+            .env("TZ", zone)
             .stdout(log.try_clone().unwrap())
             .stderr(log);
         Daemon {
@@ -145,6 +152,13 @@ impl Daemon {
         status.expect("it ends when asked to").code().unwrap_or(-1)
     }
 
+    /// Sends it a signal that should not end it.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.pid().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status();
+        assert!(sent.unwrap().success());
+    }
+
     /// Gives it no chance.
     pub(crate) fn kill(mut self) {
         self.process.0.kill().unwrap();
@@ -167,6 +181,25 @@ pub(crate) fn fail_to_log_in(log: &Path, address: &str, times: u32) {
         );
         file.write_all(text.as_bytes()).unwrap();
     }
+}
+
+/// The same in the classic format, whose dates have neither a year nor a zone, on a machine in this zone.
+pub(crate) fn fail_to_log_in_at(zone: &str, log: &Path, address: &str, times: u32) {
+    let date = Command::new("date")
+        .arg("+%b %e %H:%M:%S")
+        .envs([("LC_ALL", "C"), ("TZ", zone)])
+        .output();
+    let now = String::from_utf8(date.unwrap().stdout).unwrap();
+    let line = |n: u32| {
+        format!(
+            "{} web1 sshd[{}]: Failed password for root from {address} port {} ssh2\n",
+            now.trim_end(),
+            3000 + n,
+            40_000 + n
+        )
+    };
+    let text: String = (0..times).map(line).collect();
+    open(log).write_all(text.as_bytes()).unwrap();
 }
 
 fn open(log: &Path) -> File {

@@ -73,7 +73,7 @@ fn read(log: &Path, lines: u64) {
         let (mut sources, _) = Sources::new(vec![spec], None);
         let mut read = 0;
         while read < lines {
-            let batch = sources.next().await;
+            let batch = sources.next().await.expect("the reader goes on");
             read += batch.len() as u64;
             sources.taken(batch);
         }

@@ -2,7 +2,8 @@
 //!
 //! `LogTime` is an instant and an offset; it compares as an instant and prints as Go's RFC 3339 text, which is
 //! what rules see as `evt.Enriched.MarshaledTime`. Nothing here reads a clock or the machine's time zone: a
-//! date without an offset is UTC. How a date is written is in `date/layout`, which dates the `ParseDate`
+//! date without an offset is read as UTC and marked, and `date/zone` says which instant it is in the zone of the
+//! log. How a date is written is in `date/layout`, which dates the `ParseDate`
 //! enricher understands is in `date/parse`, lengths of time (`1h30m`) are in `date/duration`.
 
 mod calendar;
@@ -10,6 +11,7 @@ mod duration;
 mod layout;
 mod parse;
 mod short;
+mod zone;
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -21,6 +23,7 @@ pub use calendar::Calendar;
 pub use duration::{DurationError, GoDuration};
 pub use layout::Layout;
 pub use parse::{Yearless, parse_date, parse_unix};
+pub use zone::Zone;
 
 use calendar::{MONTHS, WEEKDAYS, civil_from_days, days_from_civil};
 
@@ -34,6 +37,8 @@ pub struct LogTime {
     secs: i64,
     nanos: u32,
     offset_secs: i32,
+    /// Whether the date had no offset: it is what the clock on the wall showed, wherever that was.
+    is_local: bool,
 }
 
 impl LogTime {
@@ -42,6 +47,7 @@ impl LogTime {
         secs: -62_135_596_800,
         nanos: 0,
         offset_secs: 0,
+        is_local: false,
     };
 
     /// The earliest that is kept, a day before the year 0: earlier ones become this.
@@ -65,6 +71,7 @@ impl LogTime {
                 0
             },
             offset_secs: 0,
+            is_local: false,
         }
     }
 
@@ -232,13 +239,23 @@ impl LogTime {
     /// common year is the 1st of March.
     #[must_use]
     pub fn in_year(self, year: i32) -> Self {
-        Self::from_calendar(
-            Calendar {
-                year,
-                ..self.calendar()
-            },
-            self.offset_secs,
-        )
+        let shown = Calendar {
+            year,
+            ..self.calendar()
+        };
+        LogTime {
+            is_local: self.is_local,
+            ..Self::from_calendar(shown, self.offset_secs)
+        }
+    }
+
+    /// The same, as a date that had no offset.
+    #[must_use]
+    pub(crate) fn local(self) -> Self {
+        LogTime {
+            is_local: true,
+            ..self
+        }
     }
 
     fn local_secs(self) -> i64 {

@@ -2,7 +2,8 @@
 //!
 //! **Which clock.** A line of a log that is followed happens when it is read, unless it says that it is more than
 //! ten seconds old (it was written while nobody read): then its own time counts, and buckets fill as they would
-//! have. In a replay the log's own time always counts; a line without one is parsed but not poured.
+//! have. In a replay the log's own time always counts; a line without one is parsed but not poured. Of an hour that
+//! a log has twice because clocks were set back, a replay takes the first reading while it fits what came before.
 //!
 //! **Who did it.** `Meta.source_ip`, if it is an address; an event without one is not poured into scenarios about
 //! addresses. IPv6 is grouped by its /64. If the address is a trusted proxy of the line's source, the client is
@@ -23,11 +24,14 @@ use crate::line::{LINE_BYTES_MAX, Line};
 use crate::overflow::{Overflow, Scope};
 use crate::parser::Scratch;
 use crate::rules::Rules;
+use crate::skew::{Skew, Skewed};
 use crate::snapshot::{self, DetectorSnapshot};
 use crate::stash::{Stash, StashAt};
 
 /// A line that is older than this when it is read happened when it says; a younger one happened now.
 pub const LATE: Duration = Duration::from_secs(10);
+/// How far the lines of a log may be out of order, where its clock was set back.
+const DISORDER: Duration = Duration::from_secs(10 * 60);
 /// How often one line may count (`Meta.repeated`): syslog's "message repeated 3000 times" is not believed.
 pub const REPEATED_MAX: u32 = 100;
 /// How often a detection may be poured again, and what comes of that again.
@@ -93,6 +97,7 @@ pub struct Detector {
     /// The event that `handle` fills, again and again.
     event: Option<Event>,
     matching: Vec<u32>,
+    skew: Skew,
     /// The latest time of handling.
     clock: Timestamp,
     counters: Counters,
@@ -109,6 +114,7 @@ impl Detector {
             scratch: Scratch::default(),
             event: Some(rules.new_event()),
             matching: Vec::new(),
+            skew: Skew::default(),
             clock: Timestamp::EPOCH,
             counters: Counters::default(),
             rules,
@@ -171,10 +177,14 @@ impl Detector {
             return overflows;
         }
         self.counters.parsed += 1;
-        let Some(at) = happened_at(event) else {
+        let Some(at) = happened_at(event, self.clock) else {
             self.counters.undated += 1;
             return overflows;
         };
+        if !replay && let Some(said) = event.log_time {
+            self.skew
+                .see(&event.source, said.timestamp(), event.received_at);
+        }
         if replay {
             self.clock = self.clock.max(at);
             overflows = self.tick(self.clock);
@@ -199,6 +209,11 @@ impl Detector {
         }
         self.pour_event(event, at, address, &mut overflows, 0);
         overflows
+    }
+
+    /// A followed source whose dates turned out to be off, or right again: once each.
+    pub fn skewed(&mut self) -> Option<Skewed> {
+        self.skew.news()
     }
 
     /// Give up what is over: buckets that leaked empty, counters that are due.
@@ -381,8 +396,16 @@ impl Detector {
 #[derive(Clone, Copy, Debug)]
 struct ProxyHidesClient;
 
-/// When the event happened, by the clock that counts for it.
-fn happened_at(event: &Event) -> Option<Timestamp> {
+/// When the event happened, by the clock that counts for it. `before` is when the one before it did.
+fn happened_at(event: &mut Event, before: Timestamp) -> Option<Timestamp> {
+    if event.source.log_time
+        && let Some(earlier) = event
+            .log_time
+            .and_then(|time| event.source.zone.earlier(time))
+        && earlier.timestamp() + DISORDER >= before
+    {
+        event.log_time = Some(earlier);
+    }
     let said = event.log_time.map(|time| time.timestamp());
     match said {
         said if event.source.log_time => said,

@@ -43,7 +43,10 @@ impl Enricher {
             Enricher::ParseDate(slot) => {
                 let read = parse_date(text, event.str_time_format(), now, Yearless::Latest);
                 // A time that nobody can read is the time of reading, as CrowdSec has it.
-                let time = read.unwrap_or_else(|| LogTime::from(now));
+                let time = read.map_or_else(
+                    || LogTime::from(now),
+                    |date| event.source.zone.place(date, now),
+                );
                 event.log_time = Some(time);
                 if let Some(slot) = slot {
                     event.set(slot, time.to_string().as_bytes());

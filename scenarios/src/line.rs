@@ -9,6 +9,8 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use lymph_protocol::{Timestamp, canonical_address};
 
+use crate::date::Zone;
+
 /// Longest line that is looked at, in bytes. The longest that a daemon of our table writes by itself is about
 /// 8 KiB (a request line and a user agent at their servers' limits); 64 KiB leaves room for JSON logs.
 /// What is beyond is cut off and counted.
@@ -42,6 +44,8 @@ pub struct Source {
     /// Whether the log's own time counts, however young the line is (a replay), or the time it is read
     /// where that is about the same (a log that is followed).
     pub log_time: bool,
+    /// Where its dates without an offset were written; UTC if nobody says.
+    pub zone: Zone,
 }
 
 impl Source {

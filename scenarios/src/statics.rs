@@ -219,7 +219,13 @@ impl Target {
             Target::Field(slot) => event.set(*slot, text),
             Target::StrTime => event.set_str_time(text),
             Target::StrTimeFormat => event.set_str_time_format(text),
-            Target::MarshaledTime => event.log_time = parse_rfc3339(text, now).or(event.log_time),
+            Target::MarshaledTime => {
+                let read = parse_rfc3339(text, now).map(|date| event.source.zone.place(date, now));
+                // Rules put back what ParseDate made; that knows more than its text.
+                if read != event.log_time {
+                    event.log_time = read.or(event.log_time);
+                }
+            }
             Target::Unmarshaled(name) => {
                 event.set_data(
                     name,

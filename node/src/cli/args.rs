@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use lymph_scenarios::date::Zone;
 
 use crate::config::settings::{Firewall, SourceSetting, parse_duration};
+use crate::config::zone;
 
 /// An immune system for servers: reads the logs, detects attacks, blocks the attackers.
 #[derive(Debug, Parser)]
@@ -178,6 +180,9 @@ pub struct Replay {
     /// what the first lines look like].
     #[arg(long = "type", value_name = "TYPE")]
     pub log_type: Option<String>,
+    /// Zone of dates that have no offset, such as Europe/Berlin [default: this machine's].
+    #[arg(long, value_name = "ZONE", value_parser = zone::named)]
+    pub timezone: Option<Zone>,
     /// Which rules are used.
     #[command(flatten)]
     pub rules: RuleArgs,
@@ -192,6 +197,9 @@ pub struct Explain {
     /// What wrote it, as for replay.
     #[arg(long = "type", value_name = "TYPE")]
     pub log_type: Option<String>,
+    /// Zone of dates that have no offset, such as Europe/Berlin [default: this machine's].
+    #[arg(long, value_name = "ZONE", value_parser = zone::named)]
+    pub timezone: Option<Zone>,
     /// Which rules are used.
     #[command(flatten)]
     pub rules: RuleArgs,

@@ -34,6 +34,7 @@ pub(super) fn run(global: &Global, args: &Explain, out: &mut Out) -> Result<()> 
     let (mut event, mut scratch) = (rules.new_event(), Scratch::default());
     let mut input = Input::open(&args.file)?;
     let (name, received_at) = (args.file.display().to_string(), input.modified);
+    let zone = super::zone(args.timezone.as_ref());
     let mut source: Option<Arc<Source>> = None;
     let mut id = 0;
     while let Some(piece) = input
@@ -49,6 +50,7 @@ pub(super) fn run(global: &Global, args: &Explain, out: &mut Out) -> Result<()> 
                 };
                 source.insert(Arc::new(Source {
                     log_time: true,
+                    zone: zone.clone(),
                     ..Source::file(&name, log_type)
                 }))
             }

@@ -17,10 +17,10 @@ use std::time::Duration;
 
 use lymph_scenarios::date::GoDuration;
 
-use super::out::steers;
 use crate::capped::CappedLines;
 use crate::engine::decision::Kind;
 use crate::engine::target::Target;
+use crate::text::steers;
 
 /// Most entries of one list. The largest public ones hold some hundred thousand.
 pub(super) const ENTRIES_MAX: u64 = 1_000_000;

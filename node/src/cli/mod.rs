@@ -24,13 +24,15 @@ mod run;
 mod status;
 mod why;
 
-use std::io;
+use std::io::{self, Write};
 
 use anyhow::Result;
+use lymph_scenarios::date::Zone;
 
 use crate::config::Settings;
 use crate::config::rules::RuleSet;
 use crate::config::settings::Flags;
+use crate::config::zone;
 use args::{Cli, Command, Global, RuleArgs};
 use out::Out;
 pub use out::safe_lines;
@@ -85,6 +87,19 @@ fn settings(global: &Global, rules: Option<&RuleArgs>) -> Result<Settings> {
         no_bundled_rules: rules.is_some_and(|rules| rules.no_bundled_rules),
         ..Flags::default()
     })
+}
+
+/// The zone that was typed, or else this machine's.
+fn zone(typed: Option<&Zone>) -> Zone {
+    if let Some(zone) = typed {
+        return zone.clone();
+    }
+    let (zone, warning) = zone::of_this_machine();
+    if let Some(warning) = warning {
+        // It is no reason to stop, and nobody may be there to hear it.
+        let _ = writeln!(io::stderr(), "{warning}");
+    }
+    zone
 }
 
 /// The state folder, also where the configuration is broken: what opens the firewall must not depend on it.

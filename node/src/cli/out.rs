@@ -11,6 +11,8 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 
+use crate::text::{safe, steers};
+
 /// Width of a table where there is no terminal to ask, in columns.
 const WIDTH_UNKNOWN: u16 = 160;
 
@@ -136,30 +138,7 @@ fn terminal_width() -> u16 {
     told.or_else(asked).unwrap_or(WIDTH_UNKNOWN)
 }
 
-/// Whether a character can steer a terminal or turn the direction of writing.
-pub(super) fn steers(character: char) -> bool {
-    let turns = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}');
-    character.is_control() || turns
-}
-
-/// A text that can be shown on a terminal: whatever could steer it is written as `\x1b` or `\u{202e}`.
-#[must_use]
-pub(super) fn safe(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(steers) {
-        return Cow::Borrowed(text);
-    }
-    let mut safe = String::with_capacity(text.len() + 16);
-    for character in text.chars() {
-        match (character, steers(character)) {
-            ('\t', _) => safe.push(' '),
-            (_, false) => safe.push(character),
-            (_, true) => safe.extend(character.escape_default()),
-        }
-    }
-    Cow::Owned(safe)
-}
-
-/// The same for a text of several lines.
+/// A text of several lines, each made safe.
 #[must_use]
 pub fn safe_lines(text: &str) -> String {
     text.lines().map(safe).collect::<Vec<_>>().join("\n")

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use lymph_protocol::Timestamp;
+use lymph_scenarios::date::Zone;
 use lymph_scenarios::line::{Line, Source};
 use lymph_scenarios::overflow::Overflow;
 use lymph_scenarios::{Detector, Limits, Rules};
@@ -29,7 +30,8 @@ const SEED: u64 = 1;
 
 pub(super) fn run(global: &Global, args: &Replay, out: &mut Out) -> Result<()> {
     let rules = Arc::new(super::rule_set(global, &args.rules)?.load()?);
-    let mut replayed = Replayed::new(Arc::clone(&rules));
+    let zone = super::zone(args.timezone.as_ref());
+    let mut replayed = Replayed::new(Arc::clone(&rules), zone);
     let sizes = args.files.iter().map(|path| {
         std::fs::metadata(path)
             .ok()
@@ -74,6 +76,7 @@ struct Row<'a> {
 /// What was replayed so far.
 struct Replayed {
     rules: Arc<Rules>,
+    zone: Zone,
     detector: Detector,
     lines: u64,
     started: Stopwatch,
@@ -91,10 +94,11 @@ struct Found {
 }
 
 impl Replayed {
-    fn new(rules: Arc<Rules>) -> Self {
+    fn new(rules: Arc<Rules>, zone: Zone) -> Self {
         Replayed {
             detector: Detector::new(Arc::clone(&rules), Limits::default(), SEED),
             rules,
+            zone,
             lines: 0,
             started: Stopwatch::start(),
             found: BTreeMap::new(),
@@ -124,6 +128,7 @@ impl Replayed {
                     };
                     source.insert(Arc::new(Source {
                         log_time: true,
+                        zone: self.zone.clone(),
                         ..Source::file(&name, log_type)
                     }))
                 }

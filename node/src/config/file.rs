@@ -54,6 +54,8 @@ pub struct SourceTable {
     /// Reverse proxies whose lines name the real client elsewhere.
     #[serde(default)]
     pub trusted_proxies: Vec<Spanned<String>>,
+    /// The zone of its dates without an offset, if it is not this machine's.
+    pub timezone: Option<Spanned<String>>,
     /// Facts for rules.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
@@ -187,6 +189,7 @@ mod tests {
             type = "nginx"
             path = "/var/log/nginx/*.log"
             trusted_proxies = ["10.0.0.0/8"]
+            timezone = "Europe/Berlin"
             labels = { host = "web1" }
             [ban]
             first = "2h"

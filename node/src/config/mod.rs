@@ -5,6 +5,7 @@ pub mod file;
 pub mod places;
 pub mod rules;
 pub mod settings;
+pub mod zone;
 
 pub use file::{ConfigError, ConfigFile};
 pub use settings::{Firewall, Settings, SourceSetting, Where};

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use lymph_scenarios::date::GoDuration;
+use lymph_scenarios::date::{GoDuration, Zone};
 use lymph_scenarios::nearest;
 
 use super::file::{ConfigError, ConfigFile, SourceTable, Spanned, line_at};
-use super::places;
+use super::{places, zone};
 use crate::engine;
 use crate::engine::allowlist::Allowed;
 use crate::engine::decision::Kind;
@@ -45,6 +45,8 @@ pub struct SourceSetting {
     pub place: Where,
     /// Reverse proxies whose lines name the real client elsewhere.
     pub trusted_proxies: Vec<IpNet>,
+    /// The zone of its dates without an offset; `None` is this machine's, or a container's usual one.
+    pub zone: Option<Zone>,
     /// Facts for rules.
     pub labels: BTreeMap<String, String>,
 }
@@ -109,6 +111,7 @@ impl FromStr for SourceSetting {
             log_type: name.map(str::to_owned),
             place,
             trusted_proxies: Vec::new(),
+            zone: None,
             labels: BTreeMap::new(),
         })
     }
@@ -286,6 +289,11 @@ impl Reader<'_> {
             log_type: table.log_type.as_ref().map(|name| name.get_ref().clone()),
             place,
             trusted_proxies: self.networks(&table.trusted_proxies)?,
+            zone: table
+                .timezone
+                .as_ref()
+                .map(|name| self.at(name, zone::named(name.get_ref())))
+                .transpose()?,
             labels: table.labels.clone(),
         })
     }
@@ -464,6 +472,10 @@ mod tests {
         fails(
             "[[source]]\ntype = 'x'\n",
             "2: a [[source]] needs exactly one of path, journald and docker",
+        );
+        fails(
+            "[[source]]\npath = '/x'\ntimezone = 'Mars'\n",
+            "3: no time zone \"Mars\" on this machine, expected one such as Europe/Berlin or UTC: `timedatectl list-timezones` lists them; if it lists none, install tzdata",
         );
         fails("[limits]\ndecisions = 0\n", "2: must be at least 1");
         fails(

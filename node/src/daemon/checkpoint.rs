@@ -82,31 +82,36 @@ pub fn save<E: Serialize>(path: &Path, record: &Record<E>) -> Result<(), SaveErr
     replace(path, &temporary, &body).map_err(|error| {
         // A half-written one would only take room where there is none.
         let _ = fs::remove_file(&temporary);
-        if matches!(
-            error.kind(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-        ) {
-            SaveError::DiskFull(path.to_owned())
-        } else {
-            SaveError::Io {
-                path: path.to_owned(),
-                error,
-            }
-        }
+        refused(path, error)
     })
 }
 
+fn refused(path: &Path, error: io::Error) -> SaveError {
+    let path = path.to_owned();
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => SaveError::DiskFull(path),
+        _ => SaveError::Io { path, error },
+    }
+}
+
 fn replace(path: &Path, temporary: &Path, body: &[u8]) -> io::Result<()> {
+    // What a kill left behind. Whatever else stands there: it is a file of ours that is written, not one that a
+    // link leads to.
+    let _ = fs::remove_file(temporary);
     // Its owner's only: it names addresses and what they did.
     let mut options = File::options();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let mut file = options.open(temporary)?;
+    options.write(true).create_new(true).mode(0o600);
+    let mut file = options.custom_flags(libc::O_NOFOLLOW).open(temporary)?;
+    fill(&mut file, body)?;
+    fs::rename(temporary, path)?;
+    sync_directory(path)
+}
+
+fn fill(file: &mut File, body: &[u8]) -> io::Result<()> {
     file.write_all(MAGIC)?;
     file.write_all(&Sha256::digest(body))?;
     file.write_all(body)?;
-    file.sync_all()?;
-    fs::rename(temporary, path)?;
-    sync_directory(path)
+    file.sync_all()
 }
 
 fn sync_directory(path: &Path) -> io::Result<()> {
@@ -241,19 +246,27 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_told_and_leaves_the_old_record() {
+    fn a_full_disk_is_told() {
         // Any write to it fails as on a full disk.
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("checkpoint");
-        save(&path, &record("old")).unwrap();
-        std::os::unix::fs::symlink("/dev/full", path.with_extension("new")).unwrap();
-        let error = save(&path, &record("new")).unwrap_err();
+        let mut full = File::options().write(true).open("/dev/full").unwrap();
+        let error = fill(&mut full, b"record").unwrap_err();
+        let error = refused(Path::new("/state/checkpoint"), error);
         assert!(matches!(error, SaveError::DiskFull(_)), "{error}");
         assert!(error.to_string().contains("free some"));
+    }
+
+    #[test]
+    fn nothing_is_written_through_a_link() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("checkpoint");
+        let elsewhere = directory.path().join("elsewhere");
+        fs::write(&elsewhere, "precious").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, path.with_extension("new")).unwrap();
+        save(&path, &record("new")).unwrap();
+        assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "precious");
         assert_eq!(
             load(&path, NOW).unwrap(),
-            Loaded::Record(Box::new(record("old")))
+            Loaded::Record(Box::new(record("new")))
         );
-        assert!(!path.with_extension("new").exists());
     }
 }

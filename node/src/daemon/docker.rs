@@ -14,6 +14,9 @@ use serde::Deserialize;
 use super::sources::batch::Batch;
 use super::tail::lines::{Consumed, Window};
 
+/// Where that engine keeps its containers, each in a folder named by its id.
+pub const CONTAINERS: &str = "/var/lib/docker/containers";
+
 /// Where the engine of Debian's and of Docker's own packages keeps the logs of containers.
 pub const CONTAINER_LOGS: &str = "/var/lib/docker/containers/*/*-json.log";
 

@@ -29,7 +29,7 @@ const ENTRY_BYTES_MAX: usize = 512 * 1024;
 /// The shortest and the longest wait before the child is started again.
 const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
-/// Starts without any entry, after which the cursor is given up as one that the journal does not understand.
+/// Runs without any entry, after which it is asked whether the cursor is one that the journal does not understand.
 const CURSOR_TRIES: u32 = 3;
 
 /// The fields that a line is made of. Without this list an entry has some thirty more.
@@ -111,7 +111,7 @@ struct Journal {
     cursor: Option<String>,
     outbox: Sender<Batch>,
     state: State,
-    /// Starts without any entry since the last entry.
+    /// Runs that ended without any entry since the last entry.
     failures: u32,
     cut_was_said: bool,
 }
@@ -127,36 +127,43 @@ enum State {
 /// Nobody wants lines any more.
 struct Closed;
 
+/// What came of asking for one entry.
+struct Probe {
+    /// The entry's.
+    cursor: Option<String>,
+    /// Whether journalctl was content.
+    succeeded: bool,
+}
+
 impl Journal {
     async fn run(&mut self, start: Start) -> Result<(), Closed> {
         let mut from_beginning = start == Start::Beginning;
-        match self.cursor.clone() {
-            Some(cursor) => self.check_cursor(&cursor).await?,
-            None if from_beginning => {}
-            None => {
-                // Without this, what comes before the first entry is read would be lost when the child dies.
-                let (last, _) = self.one_entry(&["--lines=1"]).await;
-                if let Some(cursor) = last {
-                    self.put_cursor(cursor).await?;
-                }
-                from_beginning = self.cursor.is_none();
-            }
+        if let Some(cursor) = self.cursor.clone() {
+            self.check_cursor(&cursor).await?;
         }
         let mut wait = BACK_OFF.0;
         loop {
-            let why = match self.start_child(from_beginning) {
-                Ok(child) => self.read(child).await?,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    let message =
-                        "there is no journalctl on this machine, so the journal is not read";
-                    return self.say(NoticeKind::Missing, message).await;
+            if self.cursor.is_none() && !from_beginning {
+                from_beginning = self.find_end().await?;
+            }
+            let (kind, why) = match self.start_child(from_beginning) {
+                Ok(child) => {
+                    let why = self.read(child).await?;
+                    self.failures += 1;
+                    (NoticeKind::Failed, why)
                 }
-                Err(error) => format!("journalctl does not start: {error}"),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    let why = "there is no journalctl on this machine, so the journal is not read";
+                    (NoticeKind::Missing, why.to_owned())
+                }
+                Err(error) => (
+                    NoticeKind::Failed,
+                    format!("journalctl does not start: {error}"),
+                ),
             };
             if self.state == State::Running {
                 wait = BACK_OFF.0;
             }
-            self.failures += 1;
             if self.state != State::Down {
                 self.state = State::Down;
                 let why = if why.is_empty() {
@@ -164,22 +171,44 @@ impl Journal {
                 } else {
                     why
                 };
-                self.say(
-                    NoticeKind::Failed,
-                    &format!(
-                        "{why}; it is started again, and what is written meanwhile is read then"
-                    ),
-                )
-                .await?;
+                let message = format!(
+                    "{why}; it is started again, and what is written meanwhile is read then"
+                );
+                self.say(kind, &message).await?;
             }
-            if self.failures >= CURSOR_TRIES && self.cursor.take().is_some() {
+            if self.failures >= CURSOR_TRIES && self.cursor_is_refused().await {
+                self.cursor = None;
                 self.gap("journalctl does not go on behind the last entry that was read; reading begins anew at the journal's end").await?;
-                let (last, _) = self.one_entry(&["--lines=1"]).await;
-                self.cursor = last;
+                from_beginning = self.find_end().await?;
             }
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(BACK_OFF.1);
         }
+    }
+
+    /// Begin behind the entry that is the last one now. Without this, what comes before the first entry is read
+    /// would be lost when the child dies. Whether there is none yet, so that all there will be is new.
+    async fn find_end(&mut self) -> Result<bool, Closed> {
+        let Some(end) = self.one_entry(&["--lines=1"]).await else {
+            return Ok(false);
+        };
+        match end.cursor {
+            Some(cursor) => self.put_cursor(cursor).await.map(|()| false),
+            None => Ok(end.succeeded),
+        }
+    }
+
+    /// Whether journalctl fails with the cursor and does not fail without it. Whatever else keeps it from
+    /// running passes, and then the cursor is worth all that was written meanwhile.
+    async fn cursor_is_refused(&self) -> bool {
+        let Some(cursor) = &self.cursor else {
+            return false;
+        };
+        let with = self
+            .one_entry(&["--lines=1", &format!("--cursor={cursor}")])
+            .await;
+        let without = self.one_entry(&["--lines=1"]).await;
+        with.is_some_and(|with| !with.succeeded) && without.is_some_and(|without| without.succeeded)
     }
 
     fn start_child(&self, from_beginning: bool) -> std::io::Result<Child> {
@@ -300,33 +329,33 @@ impl Journal {
 
     /// Whether the entry that was read last is still there. Where it is not, others went with it.
     async fn check_cursor(&mut self, cursor: &str) -> Result<(), Closed> {
-        let (found, has_run) = self
+        let found = self
             .one_entry(&["--lines=1", &format!("--cursor={cursor}")])
-            .await;
-        if has_run && found.is_some_and(|found| found != cursor) {
+            .await
+            .filter(|probe| probe.succeeded)
+            .and_then(|probe| probe.cursor);
+        if found.is_some_and(|found| found != cursor) {
             return self.gap("the entry that was read last is no longer in the journal; those that went with it are lost").await;
         }
         Ok(())
     }
 
-    /// The cursor of one entry, and whether journalctl has run at all.
-    async fn one_entry(&self, arguments: &[&str]) -> (Option<String>, bool) {
+    /// One entry, to learn about the journal; `None` if journalctl could not be run.
+    async fn one_entry(&self, arguments: &[&str]) -> Option<Probe> {
         let mut command = self.spec.command();
         command.args(arguments);
-        let Ok(output) = command.output().await else {
-            return (None, false);
-        };
+        let output = command.output().await.ok()?;
         let first = output
             .stdout
             .split(|byte| *byte == b'\n')
             .next()
             .unwrap_or_default();
-        (
-            serde_json::from_slice::<Entry>(first)
+        Some(Probe {
+            cursor: serde_json::from_slice::<Entry>(first)
                 .ok()
                 .map(|entry| entry.cursor),
-            output.status.success(),
-        )
+            succeeded: output.status.success(),
+        })
     }
 
     async fn put_cursor(&mut self, cursor: String) -> Result<(), Closed> {

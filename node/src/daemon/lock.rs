@@ -1,6 +1,6 @@
 //! One daemon a state folder: a lock that the system takes back when the process ends, however it ends.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -23,10 +23,17 @@ impl StateLock {
             .write(true)
             .create(true)
             .truncate(false)
-            .mode(0o600);
-        let mut file = options
-            .open(&path)
-            .with_context(|| format!("cannot open {}", path.display()))?;
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW);
+        let mut file = options.open(&path).with_context(|| {
+            let is_link = fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_symlink());
+            let what_to_do = if is_link {
+                ": it is a link, and lymph makes none; find out who did, then remove it"
+            } else {
+                ""
+            };
+            format!("cannot open {}{what_to_do}", path.display())
+        })?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -68,5 +75,16 @@ mod tests {
         );
         drop(first);
         StateLock::take(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn a_link_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let elsewhere = folder.path().join("elsewhere");
+        fs::write(&elsewhere, "precious").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, folder.path().join("lock")).unwrap();
+        let error = StateLock::take(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("it is a link"), "{error}");
+        assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "precious");
     }
 }

@@ -25,12 +25,14 @@ mod node;
 mod sessions;
 pub mod sources;
 mod start;
+mod state;
 mod stdin;
 mod store;
 mod surroundings;
 pub mod tail;
 
-pub(crate) use start::{make_state_folder, panic_flag};
+pub(crate) use start::panic_flag;
+pub(crate) use state::make_state_folder;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -46,6 +48,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::Settings;
 use crate::config::rules::RuleSet;
+use crate::config::zone;
 use crate::engine::{Engine, Input, Snapshot};
 use api::Api;
 use checkpoint::{Loaded, Record};
@@ -55,7 +58,7 @@ use keeper::Keeper;
 use lock::StateLock;
 use names::{Found, Names};
 use node::{Facts, Node};
-use sources::Sources;
+use sources::{ReaderEnded, Sources};
 use store::StoreError;
 
 /// How often the daemon looks after itself: clock, store, checkpoint, watchdog.
@@ -80,11 +83,21 @@ pub async fn run(settings: Settings, out: &mut (dyn Write + Send)) -> Result<()>
         folder: settings.rules.clone(),
     };
     let rules = Arc::new(rules.load()?);
-    let watched = start::sources(&settings)?;
-    start::make_state_folder(&settings.state)?;
+    let (zone, unknown_zone) = zone::of_this_machine();
+    let watched = start::sources(&settings, &zone)?;
+    state::keep_to_ourselves();
+    if let Some(changed) = state::prepare(&settings.state)? {
+        tracing::warn!("{changed}");
+    }
     let lock = StateLock::take(&settings.state)?;
     start::introduce(out, &settings, &watched, &enforcing)?;
     for warning in rules.warnings() {
+        tracing::warn!("{warning}");
+    }
+    for warning in start::unknown_scenarios(&settings, &rules) {
+        tracing::warn!("{warning}");
+    }
+    if let Some(warning) = unknown_zone {
         tracing::warn!("{warning}");
     }
 
@@ -103,6 +116,7 @@ pub async fn run(settings: Settings, out: &mut (dyn Write + Send)) -> Result<()>
         api,
         checkpoint,
         last_surroundings: now,
+        was_stuck: false,
         names: Names::start(),
         _lock: lock,
     };
@@ -111,9 +125,9 @@ pub async fn run(settings: Settings, out: &mut (dyn Write + Send)) -> Result<()>
     daemon.save_checkpoint().await;
     // Without a service manager there is nobody to tell.
     let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status("watching")]);
-    daemon.work(&mut end).await;
+    let ended = daemon.work(&mut end).await;
     daemon.stop().await;
-    Ok(())
+    Ok(ended?)
 }
 
 /// An engine that knows what its last run knew, and where that run stopped reading.
@@ -216,6 +230,7 @@ struct EnginePart {
 struct End {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl End {
@@ -223,13 +238,20 @@ impl End {
         Ok(End {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
     async fn come(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                Some(()) = self.hangup.recv() => tracing::info!(
+                    "asked to reload (SIGHUP): logs that are rotated or new are found without that, and for another \
+                     configuration or other rules restart lymph"
+                ),
+            }
         }
     }
 }
@@ -242,6 +264,8 @@ struct Daemon {
     api: Api,
     checkpoint: Checkpoint,
     last_surroundings: Timestamp,
+    /// Whether the reader of the files was seen not to go on.
+    was_stuck: bool,
     names: Names,
     _lock: StateLock,
 }
@@ -269,7 +293,9 @@ impl Checkpoint {
 }
 
 impl Daemon {
-    async fn work(&mut self, end: &mut End) {
+    /// Until somebody wants it to end, or a reader has ended: better no daemon than one that looks healthy and
+    /// sees nothing.
+    async fn work(&mut self, end: &mut End) -> Result<(), ReaderEnded> {
         let mut look_after = tokio::time::interval(LOOK_AFTER);
         look_after.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut not_before = tokio::time::Instant::now();
@@ -279,7 +305,7 @@ impl Daemon {
             let due = due.map(|due: tokio::time::Instant| due.max(not_before));
             tokio::select! {
                 biased;
-                () = end.come() => return,
+                () = end.come() => return Ok(()),
                 Some(written) = written(&mut self.checkpoint.writing) => self.checkpoint_written(written),
                 () = sleep_until(due) => {
                     tracing::trace!(why = deadline.map(|(_, why)| why), "woke up");
@@ -297,6 +323,7 @@ impl Daemon {
                     self.want_names();
                 }
                 batch = self.sources.next() => {
+                    let batch = batch?;
                     self.node.take_lines(&batch, self.clock.now());
                     self.sources.taken(batch);
                     self.checkpoint.is_due = true;
@@ -358,7 +385,14 @@ impl Daemon {
         self.node.mend_store(now);
         self.node.write(now);
         self.start_checkpoint(now);
-        let _ = sd_notify::notify(&[NotifyState::Watchdog]);
+        if self.sources.is_reading() {
+            self.was_stuck = false;
+            let _ = sd_notify::notify(&[NotifyState::Watchdog]);
+        } else if !std::mem::replace(&mut self.was_stuck, true) {
+            tracing::error!(
+                "no log file has been looked at for half a minute: does one lie on a disk that does not answer?"
+            );
+        }
     }
 
     /// Send a checkpoint on its way, if there is something new in it and the last one is through.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use lymph_protocol::Timestamp;
+use lymph_scenarios::Skewed;
 use tokio::sync::oneshot;
 
 use super::api::views::{
@@ -15,7 +16,7 @@ use super::api::views::{
 use super::api::{Asked, Question};
 use super::enforcer::{Enforcer, Settled, State};
 use super::keeper::Keeper;
-use super::sources::{Batch, Counters, Notice, Sources};
+use super::sources::{Batch, Counters, Notice, NoticeKind, Sources};
 use crate::engine::alerts::Alert;
 use crate::engine::decision::Decision;
 use crate::engine::policy::Outcome;
@@ -141,8 +142,13 @@ impl Node {
         }
     }
 
-    /// Tell the operator about a source, and remember the last word.
+    /// Tell the operator about a source, and remember the last word while there is one.
     pub(super) fn note(&mut self, notice: Notice) {
+        if notice.kind == NoticeKind::Forgotten {
+            tracing::debug!("{}: {}", notice.source, notice.message);
+            self.notes.remove(&notice.source);
+            return;
+        }
         match notice.is_warning() {
             true => tracing::warn!("{}: {}", notice.source, notice.message),
             false => tracing::info!("{}: {}", notice.source, notice.message),
@@ -167,6 +173,7 @@ impl Node {
                 };
                 tracing::debug!("{} of {target} ends: {why}", kind.name());
             }
+            Action::Notice(engine::Notice::Skewed(skewed)) => self.note(words_for(&skewed)),
             Action::Notice(notice) => self.tell(&notice),
             Action::Answer(answer) => self.answer = Some(answer),
         }
@@ -473,6 +480,8 @@ impl Node {
             engine::Notice::Detected(alert) => {
                 tell_detection(alert, self.enforcer.is_enforcing());
             }
+            // A matter of its source, and kept with that.
+            engine::Notice::Skewed(_) => {}
             engine::Notice::GaveWay(decision) => {
                 tracing::warn!(
                     "the table of decisions is full: {} of {} is dropped early",
@@ -502,6 +511,27 @@ impl Node {
             }
         }
     }
+}
+
+fn words_for(skewed: &Skewed) -> Notice {
+    let source = &*skewed.source;
+    if skewed.late_secs == 0 {
+        let message = "its dates are about right again";
+        return Notice::new(NoticeKind::Following, source, message);
+    }
+    let minutes = skewed.late_secs.unsigned_abs() / 60;
+    let (hours, minutes) = (minutes / 60, minutes % 60);
+    let way = if skewed.late_secs > 0 {
+        "behind"
+    } else {
+        "ahead of"
+    };
+    let message = format!(
+        "its dates are {hours} h {minutes:02} min {way} this machine's time, line after line, so its clock or its time zone looks \
+         wrong and nobody is banned for as long as they should be: set `timezone` of its [[source]] in the configuration to the \
+         zone it is written in, or the clock of the host that writes it"
+    );
+    Notice::new(NoticeKind::Skewed, source, message)
 }
 
 /// A time for people: without its milliseconds.

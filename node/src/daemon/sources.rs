@@ -11,6 +11,7 @@
 //! what the engine made of the lines, they let a restart go on exactly there. The next step of the path is the
 //! daemon's loop.
 
+pub(in crate::daemon) mod alive;
 pub(in crate::daemon) mod batch;
 pub(in crate::daemon) mod line_id;
 pub(in crate::daemon) mod notice;
@@ -20,23 +21,28 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use lymph_scenarios::date::Zone;
 use lymph_scenarios::line::Source;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
+pub use self::alive::ReaderEnded;
+use self::alive::{Guard, Pulse};
 pub use self::batch::{BATCH_BYTES_MAX, BATCH_LINES_MAX, Batch};
 pub use self::notice::{Notice, NoticeKind};
 pub use self::positions::Positions;
 use self::positions::Update;
+use super::docker::CONTAINERS;
 use super::journal::{self, JournalSpec};
 use super::stdin;
-use super::tail::{FileSpec, Framing, Outlet, Reader, Start, Tail};
+use super::tail::{Container, FileSpec, Framing, Outlet, Reader, Start, Tail};
 
 /// Most batches between the readers and the loop. With two the reader works while the engine does.
 const CHANNEL_BATCHES: usize = 2;
@@ -50,6 +56,8 @@ pub struct SourceSpec {
     pub labels: BTreeMap<String, String>,
     /// Reverse proxies whose lines name the real client elsewhere.
     pub trusted_proxies: Vec<IpNet>,
+    /// The zone of its dates without an offset.
+    pub zone: Zone,
     /// Where to begin at the very first start.
     pub start: Start,
 }
@@ -61,6 +69,8 @@ pub enum What {
     Files(String),
     /// The same for logs of Docker's `json-file` driver.
     Docker(String),
+    /// The log of the Docker container with this name.
+    Container(String),
     /// The systemd journal.
     Journal(JournalSpec),
     /// The standard input.
@@ -72,7 +82,7 @@ impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             What::Files(pattern) => f.write_str(pattern),
-            What::Docker(pattern) => write!(f, "docker:{pattern}"),
+            What::Docker(place) | What::Container(place) => write!(f, "docker:{place}"),
             What::Journal(journal) => f.write_str(&journal.name()),
             What::Stdin => f.write_str("stdin"),
         }
@@ -80,7 +90,7 @@ impl fmt::Display for What {
 }
 
 impl SourceSpec {
-    /// A source whose lines are of the given type, read from its end on.
+    /// A source whose lines are of the given type, dated in UTC, read from its end on.
     #[must_use]
     pub fn new(what: What, log_type: &str) -> Self {
         let labels = BTreeMap::from([("type".to_owned(), log_type.to_owned())]);
@@ -88,6 +98,7 @@ impl SourceSpec {
             what,
             labels,
             trusted_proxies: Vec::new(),
+            zone: Zone::default(),
             start: Start::End,
         }
     }
@@ -98,6 +109,7 @@ impl SourceSpec {
             module: module.to_owned(),
             labels: self.labels.clone(),
             trusted_proxies: self.trusted_proxies.clone(),
+            zone: self.zone.clone(),
             ..Source::default()
         }
     }
@@ -134,6 +146,9 @@ pub struct Sources {
     positions: Positions,
     counters: BTreeMap<String, Counters>,
     tasks: Vec<JoinHandle<()>>,
+    /// Who reads no more, and whether the thread that reads the files still goes round.
+    ended: mpsc::Receiver<ReaderEnded>,
+    pulse: Option<Pulse>,
 }
 
 impl Sources {
@@ -144,6 +159,8 @@ impl Sources {
     #[must_use]
     pub fn new(specs: Vec<SourceSpec>, restored: Option<Positions>) -> (Self, Vec<Notice>) {
         let (outbox, inbox) = mpsc::channel(CHANNEL_BATCHES);
+        // Whoever is the first to end is enough to know.
+        let (say_ended, ended) = mpsc::channel(1);
         let (used, again) = sync_channel(CHANNEL_BATCHES + 1);
         let positions = restored.unwrap_or_default();
         let mut sources = Sources {
@@ -152,6 +169,8 @@ impl Sources {
             positions,
             counters: BTreeMap::new(),
             tasks: Vec::new(),
+            ended,
+            pulse: None,
         };
         let mut first = Batch::default();
         let mut files = Vec::new();
@@ -163,6 +182,14 @@ impl Sources {
                 What::Docker(pattern) => {
                     files.push(file_spec(&spec, pattern, Framing::Docker, "docker"))
                 }
+                What::Container(name) => {
+                    let container = Container::new(name, Path::new(CONTAINERS));
+                    let called = spec.what.to_string();
+                    files.push(FileSpec {
+                        container: Some(container),
+                        ..file_spec(&spec, &called, Framing::Docker, "docker")
+                    });
+                }
                 What::Journal(journal) => {
                     let cursor = sources.positions.journals.get(&journal.name()).cloned();
                     let source = Arc::new(spec.source(journal.name(), "journalctl"));
@@ -173,11 +200,17 @@ impl Sources {
                         spec.start,
                         outbox.clone(),
                     );
-                    sources.tasks.push(tokio::spawn(following));
+                    let guard = Guard::new(&journal.name(), &say_ended);
+                    sources.tasks.push(tokio::spawn(async move {
+                        following.await;
+                        drop(guard);
+                    }));
                 }
                 What::Stdin => {
                     let source = Arc::new(spec.source("stdin".to_owned(), "stdin"));
-                    if let Err(error) = stdin::start(source, outbox.clone()) {
+                    if let Err(error) =
+                        stdin::start(source, outbox.clone(), Guard::new("stdin", &say_ended))
+                    {
                         first.notices.push(Notice::new(
                             NoticeKind::Failed,
                             "stdin",
@@ -188,20 +221,34 @@ impl Sources {
             }
         }
         if !files.is_empty() {
-            sources.follow_files(files, Outbox { outbox, again }, &mut first);
+            let guard = Guard::new("the log files", &say_ended);
+            let outlet = Outbox {
+                outbox,
+                again,
+                _guard: guard,
+            };
+            sources.follow_files(files, outlet, &mut first);
         }
         let notices = std::mem::take(&mut first.notices);
         sources.taken(first);
         (sources, notices)
     }
 
-    /// The next lines. Nothing is lost when the future is dropped, so it may stand in a `select!`.
-    pub async fn next(&mut self) -> Batch {
-        match self.inbox.recv().await {
-            Some(batch) => batch,
+    /// The next lines, or that a reader has ended that should not have. Nothing is lost when the future is
+    /// dropped, so it may stand in a `select!`.
+    pub async fn next(&mut self) -> Result<Batch, ReaderEnded> {
+        tokio::select! {
+            biased;
+            Some(ended) = self.ended.recv() => Err(ended),
+            Some(batch) = self.inbox.recv() => Ok(batch),
             // Every source has come to its end.
-            None => std::future::pending().await,
+            else => std::future::pending().await,
         }
+    }
+
+    /// Whether the thread that reads the files, if there is one, went round lately.
+    pub fn is_reading(&mut self) -> bool {
+        self.pulse.as_mut().is_none_or(Pulse::beats)
     }
 
     /// The engine has taken the lines: positions move behind them. Batches must come back in their order, each one.
@@ -267,6 +314,7 @@ impl Sources {
                 return;
             }
         };
+        self.pulse = Some(Pulse::new(reader.rounds()));
         self.tasks.push(tokio::spawn(async move {
             let mut second = tokio::time::interval(Duration::from_secs(1));
             second.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -287,6 +335,7 @@ impl Drop for Sources {
 fn file_spec(spec: &SourceSpec, pattern: &str, framing: Framing, module: &str) -> FileSpec {
     FileSpec {
         pattern: pattern.to_owned(),
+        container: None,
         framing,
         start: spec.start,
         source: spec.source(String::new(), module),
@@ -297,6 +346,7 @@ fn file_spec(spec: &SourceSpec, pattern: &str, framing: Framing, module: &str) -
 struct Outbox {
     outbox: mpsc::Sender<Batch>,
     again: Receiver<Batch>,
+    _guard: Guard,
 }
 
 impl Outlet for Outbox {

@@ -1,12 +1,11 @@
 //! Before the loop: which logs are watched, what is said about it in plain words, what is restored.
 
-use std::fs::{self, DirBuilder};
 use std::io::{self, Write};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use lymph_scenarios::nearest;
+use lymph_scenarios::date::Zone;
+use lymph_scenarios::{Rules, nearest};
 
 use super::discover::{Found, FoundState, ThisMachine, discover};
 use super::firewall::{Backend, Command, DryRun, Nftables};
@@ -14,17 +13,7 @@ use super::journal::JournalSpec;
 use super::sources::{SourceSpec, What};
 use crate::config::settings::LOG_TYPES;
 use crate::config::{Firewall, Settings, SourceSetting, Where};
-
-/// Make the state folder if it is not there. Nobody else may look into it.
-pub(crate) fn make_state_folder(state: &Path) -> anyhow::Result<()> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(state);
-    made.with_context(|| {
-        format!(
-            "cannot make the state folder {}; choose another one with --state DIR",
-            state.display()
-        )
-    })
-}
+use crate::text::safe;
 
 /// What enforces decisions, and what is said about it.
 pub(super) struct Enforcing {
@@ -94,21 +83,24 @@ pub(super) struct Watched {
 }
 
 /// The logs that the operator named, or else those that are here.
-pub(super) fn sources(settings: &Settings) -> anyhow::Result<Watched> {
+///
+/// Dates without an offset are in the machine's `zone`, unless a source says otherwise. What a container writes is
+/// in UTC: few are given another zone.
+pub(super) fn sources(settings: &Settings, zone: &Zone) -> anyhow::Result<Watched> {
     if settings.sources.is_empty() {
         let found = discover(&ThisMachine);
         let readable = found
             .iter()
             .filter(|found| found.state == FoundState::Readable);
         let specs = readable
-            .map(|found| SourceSpec::new(found.what.clone(), found.log_type))
+            .map(|found| in_zone(SourceSpec::new(found.what.clone(), found.log_type), zone))
             .collect();
         return Ok(Watched { specs, found });
     }
     let specs = settings
         .sources
         .iter()
-        .map(spec)
+        .map(|setting| spec(setting, zone))
         .collect::<anyhow::Result<_>>()?;
     Ok(Watched {
         specs,
@@ -116,17 +108,30 @@ pub(super) fn sources(settings: &Settings) -> anyhow::Result<Watched> {
     })
 }
 
-fn spec(setting: &SourceSetting) -> anyhow::Result<SourceSpec> {
+fn in_zone(mut spec: SourceSpec, zone: &Zone) -> SourceSpec {
+    if !matches!(spec.what, What::Docker(_) | What::Container(_)) {
+        spec.zone = zone.clone();
+    }
+    spec
+}
+
+fn spec(setting: &SourceSetting, zone: &Zone) -> anyhow::Result<SourceSpec> {
     let what = match &setting.place {
         Where::Path(pattern) => What::Files(absolute(pattern)?),
         Where::Journal(unit) => What::Journal(JournalSpec {
             units: vec![unit.clone()],
             ..JournalSpec::default()
         }),
-        Where::Docker(container) => What::Docker(container_log(container)?),
+        // No name of a container holds a slash.
+        Where::Docker(log) if log.contains('/') => What::Docker(log.clone()),
+        Where::Docker(name) => What::Container(name.clone()),
         Where::Stdin => What::Stdin,
     };
-    let mut spec = SourceSpec::new(what, setting.log_type.as_deref().unwrap_or("syslog"));
+    let spec = SourceSpec::new(what, setting.log_type.as_deref().unwrap_or("syslog"));
+    let mut spec = in_zone(spec, zone);
+    if let Some(zone) = &setting.zone {
+        spec.zone = zone.clone();
+    }
     spec.labels.extend(setting.labels.clone());
     spec.trusted_proxies.clone_from(&setting.trusted_proxies);
     Ok(spec)
@@ -137,29 +142,6 @@ fn absolute(pattern: &str) -> anyhow::Result<String> {
     let path =
         std::path::absolute(pattern).with_context(|| format!("no such path: {pattern:?}"))?;
     Ok(path.to_str().context("paths must be UTF-8")?.to_owned())
-}
-
-/// Where Docker keeps what a container writes: by its name, its id, or the path itself.
-fn container_log(container: &str) -> anyhow::Result<String> {
-    const CONTAINERS: &str = "/var/lib/docker/containers";
-    if container.contains('/') {
-        return Ok(container.to_owned());
-    }
-    let folders = fs::read_dir(CONTAINERS)
-        .with_context(|| format!("cannot look for the container {container:?} in {CONTAINERS}; run lymph as root, or name the log file itself"))?;
-    let log_of = |folder: PathBuf| {
-        let id = folder.file_name()?.to_str()?.to_owned();
-        let config = fs::read(folder.join("config.v2.json")).ok()?;
-        let config: serde_json::Value = serde_json::from_slice(&config).ok()?;
-        let named = config["Name"]
-            .as_str()
-            .is_some_and(|name| name.trim_start_matches('/') == container);
-        let is_it = named || (container.len() >= 12 && id.starts_with(container));
-        is_it.then(|| folder.join(format!("{id}-json.log")).display().to_string())
-    };
-    let mut logs = folders.filter_map(|entry| log_of(entry.ok()?.path()));
-    logs.next()
-        .with_context(|| format!("no container {container:?} in {CONTAINERS}"))
 }
 
 /// A word about a type that no rule of ours knows.
@@ -179,21 +161,40 @@ pub(super) fn unknown_type(setting: &SourceSetting) -> Option<String> {
     })
 }
 
-/// In plain words: what is watched, what may not be read and what to do about it.
+/// A word about each scenario that the configuration treats differently and that there is none of.
+pub(super) fn unknown_scenarios(settings: &Settings, rules: &Rules) -> Vec<String> {
+    let infos = rules.infos().iter();
+    let known: Vec<&str> = infos
+        .filter(|info| info.kind == "scenario")
+        .map(|info| info.name.as_str())
+        .collect();
+    let configured = settings.engine.policy.overrides.keys();
+    let unknown = configured.filter(|name| !known.contains(&name.as_str()));
+    let word = |name: &String| {
+        let hint = match nearest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => "`lymph rules list` shows all".to_owned(),
+        };
+        format!(
+            "the configuration has [scenario.{name:?}], but no loaded rule is called that: {hint}"
+        )
+    };
+    unknown.map(word).collect()
+}
+
+/// In plain words: what is watched, what may not be read and what to do about it. Names of files are whatever
+/// somebody gave them, so each line is made safe.
 pub(super) fn introduce(
     out: &mut dyn Write,
     settings: &Settings,
     watched: &Watched,
     enforcing: &Enforcing,
 ) -> io::Result<()> {
+    let say = |out: &mut dyn Write, line: &str| writeln!(out, "{}", safe(line));
     writeln!(out, "lymph {} watches", env!("CARGO_PKG_VERSION"))?;
     for spec in &watched.specs {
-        writeln!(
-            out,
-            "  {:<9} {}",
-            spec.labels.get("type").map_or("", String::as_str),
-            spec.what
-        )?;
+        let log_type = spec.labels.get("type").map_or("", String::as_str);
+        say(out, &format!("  {log_type:<9} {}", spec.what))?;
     }
     if watched.specs.is_empty() {
         writeln!(
@@ -211,7 +212,9 @@ pub(super) fn introduce(
             return Ok(());
         }
         writeln!(out, "{title}")?;
-        lines.iter().try_for_each(|line| writeln!(out, "  {line}"))
+        lines
+            .iter()
+            .try_for_each(|line| say(out, &format!("  {line}")))
     };
     list(out, "It may not read", &|found| match &found.state {
         FoundState::Denied(what_to_do) => {
@@ -239,12 +242,13 @@ pub(super) fn introduce(
     }
     for setting in &settings.sources {
         if let Some(warning) = unknown_type(setting) {
-            writeln!(out, "Note: {warning}")?;
+            say(out, &format!("Note: {warning}"))?;
         }
     }
-    writeln!(out, "Its state is in {}", settings.state.display())?;
+    let state = settings.state.display();
+    say(out, &format!("Its state is in {state}"))?;
     match &settings.config {
-        Some(config) => writeln!(out, "Its configuration is {}", config.display())?,
+        Some(config) => say(out, &format!("Its configuration is {}", config.display()))?,
         None => writeln!(out, "It has no configuration file and needs none")?,
     }
     if panic_flag(&settings.state).exists() {

@@ -8,17 +8,23 @@ use std::sync::Arc;
 use lymph_scenarios::line::Source;
 use tokio::sync::mpsc::Sender;
 
+use super::sources::alive::Guard;
 use super::sources::batch::{BATCH_BYTES_MAX, Batch};
 use super::sources::line_id::Seed;
 use super::sources::notice::{Notice, NoticeKind};
 use super::tail::lines::{Window, split};
 
 /// Reads the standard input in a thread of its own until it ends or nobody wants its lines.
-pub(super) fn start(source: Arc<Source>, outbox: Sender<Batch>) -> io::Result<()> {
+///
+/// Its end is nothing unusual; only what comes before that is for the guard.
+pub(super) fn start(source: Arc<Source>, outbox: Sender<Batch>, guard: Guard) -> io::Result<()> {
     let put = move |batch| outbox.blocking_send(batch).is_ok();
     std::thread::Builder::new()
         .name("lymph-stdin".into())
-        .spawn(move || read(io::stdin().lock(), &source, put))
+        .spawn(move || {
+            read(io::stdin().lock(), &source, put);
+            guard.finish();
+        })
         .map(drop)
 }
 

@@ -9,6 +9,7 @@
 //! of the path is `sources`, which hands the batches to the daemon's loop.
 
 pub mod checkpoint;
+mod container;
 mod file;
 pub(in crate::daemon) mod lines;
 mod path;
@@ -29,12 +30,14 @@ use std::time::Duration;
 
 use lymph_scenarios::line::Source;
 
+pub use self::container::Container;
 pub(in crate::daemon) use self::file::open;
 pub use self::file::{Framing, Start};
 
 use self::checkpoint::{FileId, FilePosition};
 use self::path::FollowedPath;
 use self::pattern::PathPattern;
+pub(in crate::daemon) use self::watch::Rounds;
 use self::watch::{News, Wake, Watch};
 use super::sources::batch::Batch;
 use super::sources::notice::{Notice, NoticeKind};
@@ -50,8 +53,10 @@ const ROUND_PAUSE: Duration = Duration::from_millis(2);
 /// Files to follow.
 #[derive(Clone, Debug)]
 pub struct FileSpec {
-    /// A path, in which names may hold `*`, `?` and `[…]`.
+    /// A path, in which names may hold `*`, `?` and `[…]`; or only what the container is called.
     pub pattern: String,
+    /// The container whose log it is, wherever that is.
+    pub container: Option<Container>,
     /// How lines lie in them.
     pub framing: Framing,
     /// Where to begin in files that are there at the first start.
@@ -63,14 +68,22 @@ pub struct FileSpec {
 /// All files that are followed. Has no thread and no clock: whoever owns it calls it.
 #[derive(Debug)]
 pub struct Tail {
-    specs: Vec<(FileSpec, PathPattern, SpecState)>,
+    specs: Vec<(FileSpec, Wanted, SpecState)>,
     paths: Vec<FollowedPath>,
     directories: BTreeSet<PathBuf>,
     restored: Positions,
     next: usize,
     raw: Vec<u8>,
     is_first_look: bool,
-    too_many_was_said: bool,
+    /// The pattern of which it was said that it matches too many.
+    too_many: Option<String>,
+}
+
+/// Which files a spec means.
+#[derive(Debug)]
+enum Wanted {
+    Pattern(PathPattern),
+    Container(Container),
 }
 
 /// What was said about a pattern.
@@ -85,8 +98,11 @@ impl Tail {
     #[must_use]
     pub fn new(specs: Vec<FileSpec>, restored: Positions) -> Self {
         let specs = specs.into_iter().map(|spec| {
-            let pattern = PathPattern::new(&spec.pattern);
-            (spec, pattern, SpecState::default())
+            let wanted = match &spec.container {
+                Some(container) => Wanted::Container(container.clone()),
+                None => Wanted::Pattern(PathPattern::new(&spec.pattern)),
+            };
+            (spec, wanted, SpecState::default())
         });
         Tail {
             specs: specs.collect(),
@@ -96,7 +112,7 @@ impl Tail {
             next: 0,
             raw: Vec::new(),
             is_first_look: true,
-            too_many_was_said: false,
+            too_many: None,
         }
     }
 
@@ -173,7 +189,7 @@ impl Tail {
 
     fn find_paths(&mut self, out: &mut Batch) {
         if self.is_first_look {
-            self.resume_paths();
+            self.resume_paths(out);
         }
         self.directories.clear();
         let followed: BTreeSet<PathBuf> = self.paths.iter().map(|path| path.path.clone()).collect();
@@ -195,6 +211,13 @@ impl Tail {
         self.leave_out(&mut new, out);
         for (path, index) in new {
             let (spec, _, _) = &self.specs[index];
+            // The log of a container that could not be looked for until now.
+            if let Some(position) = self.restored.files.remove(&*path.to_string_lossy()) {
+                let source = source_of(spec, &path);
+                let resumed = FollowedPath::resume(&path, source, spec.framing, position);
+                self.paths.push(resumed);
+                continue;
+            }
             let is_new_spec = !self.restored.patterns.contains(&spec.pattern);
             let start = if self.is_first_look && is_new_spec {
                 spec.start
@@ -222,13 +245,10 @@ impl Tail {
     }
 
     /// Paths that were followed before the restart, also those where nothing is just now.
-    fn resume_paths(&mut self) {
+    fn resume_paths(&mut self, out: &mut Batch) {
         for (name, position) in std::mem::take(&mut self.restored.files) {
             let path = PathBuf::from(&name);
-            if let Some((spec, _, _)) = self
-                .specs
-                .iter()
-                .find(|(_, pattern, _)| pattern.means(&path))
+            if let Some((spec, _, _)) = self.specs.iter().find(|(_, wanted, _)| wanted.means(&path))
             {
                 self.paths.push(FollowedPath::resume(
                     &path,
@@ -236,6 +256,14 @@ impl Tail {
                     spec.framing,
                     position,
                 ));
+            } else if self
+                .specs
+                .iter()
+                .any(|(_, wanted, _)| wanted.was_removed(&path))
+            {
+                out.updates.push(Update::Forget(name));
+            } else {
+                self.restored.files.insert(name, position);
             }
         }
     }
@@ -243,13 +271,21 @@ impl Tail {
     fn leave_out(&mut self, new: &mut Vec<(PathBuf, usize)>, out: &mut Batch) {
         let room = PATHS_MAX.saturating_sub(self.paths.len());
         if new.len() <= room {
-            self.too_many_was_said &= !new.is_empty() || self.paths.len() >= PATHS_MAX;
+            if new.is_empty()
+                && self.paths.len() < PATHS_MAX
+                && let Some(pattern) = self.too_many.take()
+            {
+                let message = "all files that match are followed";
+                out.notices
+                    .push(Notice::new(NoticeKind::Following, pattern, message));
+            }
             return;
         }
         let age = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified()).ok();
         new.sort_by_cached_key(|(path, _)| (std::cmp::Reverse(age(path)), path.clone()));
-        if !std::mem::replace(&mut self.too_many_was_said, true) {
+        if self.too_many.is_none() {
             let (path, index) = &new[room];
+            self.too_many = Some(self.specs[*index].0.pattern.clone());
             let message = format!(
                 "{} of the files that match are left out, because at most {PATHS_MAX} are followed; {} is the first of them",
                 new.len() - room,
@@ -271,12 +307,60 @@ impl Tail {
             let is_named = specs
                 .iter()
                 .any(|(_, pattern, _)| pattern.as_path() == Some(&path.path));
-            let stays = is_named || !path.is_gone();
+            let pattern = || {
+                specs
+                    .iter()
+                    .find(|(_, pattern, _)| pattern.means(&path.path))
+            };
+            let base = || pattern().map(|(_, pattern, _)| pattern.base());
+            let stays = is_named || !path.is_gone(base);
             if !stays {
+                let message = "is gone for good";
+                out.notices
+                    .push(Notice::new(NoticeKind::Forgotten, &path.name, message));
                 out.updates.push(Update::Forget(path.name.clone()));
             }
             stays
         });
+    }
+}
+
+impl Wanted {
+    /// The one path that it always means, if there is one.
+    fn as_path(&self) -> Option<&Path> {
+        match self {
+            Wanted::Pattern(pattern) => pattern.as_path(),
+            Wanted::Container(_) => None,
+        }
+    }
+
+    /// The folder in which the first name is one that is not given.
+    fn base(&self) -> PathBuf {
+        match self {
+            Wanted::Pattern(pattern) => pattern.base(),
+            Wanted::Container(container) => container.folder().to_owned(),
+        }
+    }
+
+    fn means(&self, path: &Path) -> bool {
+        match self {
+            Wanted::Pattern(pattern) => pattern.means(path),
+            Wanted::Container(container) => container.matches().paths.contains(path),
+        }
+    }
+
+    fn matches(&self, followed: impl Fn(&Path) -> bool) -> pattern::Matches {
+        match self {
+            Wanted::Pattern(pattern) => pattern.matches(followed),
+            Wanted::Container(container) => container.matches(),
+        }
+    }
+
+    fn was_removed(&self, path: &Path) -> bool {
+        match self {
+            Wanted::Pattern(_) => false,
+            Wanted::Container(container) => container.was_removed(path),
+        }
     }
 }
 
@@ -296,16 +380,36 @@ impl SpecState {
                 ));
             }
         }
-        self.denied = found
+        let denied: Vec<_> = found
             .denied
             .iter()
             .map(|(directory, _)| directory.clone())
             .collect();
+        for directory in self.denied.iter().filter(|path| !denied.contains(path)) {
+            let name = directory.display().to_string();
+            out.notices.push(Notice::new(
+                NoticeKind::Following,
+                name,
+                "can be looked into now",
+            ));
+        }
+        self.denied = denied;
         let nothing = found.paths.is_empty() && found.denied.is_empty();
         if nothing && !self.matches_nothing {
-            let message = "matches no file; those that appear are followed";
+            let message = match &spec.container {
+                Some(_) => "there is no such container; it is followed when there is one",
+                None => "matches no file; those that appear are followed",
+            };
             out.notices
                 .push(Notice::new(NoticeKind::Missing, &spec.pattern, message));
+        }
+        if self.matches_nothing && !found.paths.is_empty() {
+            let message = match &spec.container {
+                Some(_) => "is there and followed",
+                None => "matches a file, which is followed",
+            };
+            out.notices
+                .push(Notice::new(NoticeKind::Following, &spec.pattern, message));
         }
         self.matches_nothing = nothing;
     }
@@ -363,6 +467,11 @@ impl Reader {
         Ok(Reader { wake })
     }
 
+    /// By which others see that it still reads.
+    pub(super) fn rounds(&self) -> Arc<Rounds> {
+        self.wake.rounds()
+    }
+
     /// To be called once a second.
     pub(super) fn tick(&self) {
         self.wake.tick();
@@ -385,6 +494,7 @@ fn follow(
     let mut is_watched = false;
     let mut batch = outlet.batch();
     while !news.stop.load(Ordering::Acquire) {
+        news.rounds.add();
         let tick = news.tick.swap(false, Ordering::AcqRel);
         if tick {
             tail.tick();

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use lymph_scenarios::Skewed;
+
 use super::alerts::Alert;
 use super::breaker::Held;
 use super::decision::{Decision, Kind};
@@ -51,6 +53,8 @@ pub enum Lifted {
 pub enum Notice {
     /// A scenario ran over.
     Detected(Arc<Alert>),
+    /// The dates of a source are off, or right again.
+    Skewed(Skewed),
     /// A decision had to give way for another: the table is full.
     GaveWay(Decision),
     /// A decision is held back.

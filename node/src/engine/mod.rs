@@ -201,6 +201,8 @@ impl Engine {
                 self.counters.lines += 1;
                 let overflows = self.detector.handle(&line, now);
                 self.take(overflows, now, &mut actions);
+                let skewed = self.detector.skewed().map(Notice::Skewed);
+                actions.extend(skewed.map(Action::Notice));
             }
             Input::Tick => self.tick(now, &mut actions),
             Input::Restored(record) => self.restore(record, now, &mut actions),

@@ -77,6 +77,12 @@ fn with_year(time: LogTime, now: Timestamp, yearless: Yearless) -> LogTime {
     let now = LogTime::from(now);
     let this_year = time.in_year(now.year());
     match yearless {
+        // Where clocks are ahead of UTC the new year has begun already.
+        Yearless::Latest if (time.month(), now.month()) == (1, 12) => {
+            let next_year = time.in_year(now.year() + 1);
+            let is_near = next_year.unix_secs() <= now.unix_secs() + DAY_SECS;
+            if is_near { next_year } else { this_year }
+        }
         Yearless::Latest if this_year.unix_secs() > now.unix_secs() + DAY_SECS => {
             time.in_year(now.year() - 1)
         }

@@ -17,7 +17,7 @@ pub(super) fn short(text: &[u8]) -> Option<LogTime> {
                 two(d, dd)?
             };
             let time = [two(*h, *hh)?, two(*m, *mm)?, two(*s, *ss)?];
-            at(0, month([*a, *b, *c])?, day, time, 0, 0)
+            at(0, month([*a, *b, *c])?, day, time, 0, None)
         }
         // 02/Jan/2006:15:04:05 -0700
         [d, dd, b'/', a, b, c, b'/', y @ .., sign, oh, ohh, om, omm] if text.len() == 26 => {
@@ -32,7 +32,7 @@ pub(super) fn short(text: &[u8]) -> Option<LogTime> {
                 two(*d, *dd)?,
                 time,
                 0,
-                offset,
+                Some(offset),
             )
         }
         // 2006-01-02T15:04:05, then a fraction, then an offset; or with a space and no offset
@@ -60,10 +60,10 @@ pub(super) fn short(text: &[u8]) -> Option<LogTime> {
         ] => {
             let (nanos, rest) = fraction(rest);
             let offset = match *rest {
-                [] => 0,
+                [] => None,
                 _ if *between == b' ' => return None,
-                [b'Z'] => 0,
-                [sign, h, hh, b':', m, mm] => offset(sign, two(h, hh)?, two(m, mm)?)?,
+                [b'Z'] => Some(0),
+                [sign, h, hh, b':', m, mm] => Some(offset(sign, two(h, hh)?, two(m, mm)?)?),
                 _ => return None,
             };
             let time = [two(*h, *hh)?, two(*m, *mm)?, two(*s, *ss)?];
@@ -86,7 +86,7 @@ fn at(
     day: u8,
     [hour, minute, second]: [u8; 3],
     nanos: u32,
-    offset: i32,
+    offset: Option<i32>,
 ) -> Option<LogTime> {
     if !(1..=12).contains(&month) || day < 1 || hour > 23 || minute > 59 || second > 59 {
         return None;
@@ -104,8 +104,9 @@ fn at(
             second,
             nanos,
         },
-        offset,
+        offset.unwrap_or(0),
     );
+    let time = if offset.is_none() { time.local() } else { time };
     (time != LogTime::GO_ZERO).then_some(time)
 }
 

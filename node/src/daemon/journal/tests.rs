@@ -242,24 +242,63 @@ async fn a_cursor_that_leads_nowhere_is_given_up_loudly() {
     assert_eq!(followed.gaps, 1);
 }
 
+/// Whatever keeps journalctl from running is no fault of the cursor.
 #[tokio::test]
-async fn without_journalctl_it_says_so_and_ends() {
-    let spec = JournalSpec {
-        program: Some("/nowhere/journalctl".into()),
-        ..JournalSpec::default()
-    };
+async fn a_journalctl_that_fails_for_a_while_costs_no_entry() {
+    let fails_at_first = [
+        // It cannot be started, by its mode.
+        (0o644, ""),
+        // It starts, but not for long.
+        (
+            0o755,
+            "[ -e mended ] || { echo 'Cannot allocate memory' >&2; exit 1; }",
+        ),
+    ];
+    let checks = fails_at_first.map(|(mode, first)| async move {
+        let directory = tempfile::tempdir().unwrap();
+        let one = entry(1);
+        let script = format!(
+            "{first}\ncase \"$*\" in *--after-cursor=c0*) echo '{one}'; exec sleep 60;; *--cursor=c0*) echo '{{\"__CURSOR\":\"c0\"}}';; *--lines=1*) echo '{{\"__CURSOR\":\"c9\"}}';; esac"
+        );
+        let spec = false_journalctl(directory.path(), &script);
+        let program = spec.program.clone().unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(mode)).unwrap();
+        let mut followed = Followed::start(spec, Some("c0"), Start::End);
+        // Its first four starts are about 0, 1, 3 and 7 seconds after the beginning.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(directory.path().join("mended"), "").unwrap();
+        followed.until(|followed| followed.lines.len() == 1).await;
+        assert_eq!(followed.kinds(), [NoticeKind::Failed, NoticeKind::Following]);
+        assert_eq!((followed.cursor.as_deref(), followed.gaps), (Some("c1"), 0));
+    });
+    let [first, second] = checks;
+    tokio::join!(first, second);
+}
+
+#[tokio::test]
+async fn a_journalctl_that_is_installed_later_is_used_from_then_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let one = entry(1);
+    let script = format!(
+        "case \"$*\" in *--after-cursor=c0*) echo '{one}'; exec sleep 60;; *--lines=1*) echo '{{\"__CURSOR\":\"c0\"}}';; esac"
+    );
+    let spec = false_journalctl(directory.path(), &script);
+    let program = spec.program.clone().unwrap();
+    let aside = directory.path().join("aside");
+    fs::rename(&program, &aside).unwrap();
     let mut followed = Followed::start(spec, None, Start::End);
     followed
         .until(|followed| !followed.notices.is_empty())
         .await;
     assert_eq!(followed.kinds(), [NoticeKind::Missing]);
-    assert!(
-        timeout(PATIENCE, followed.inbox.recv())
-            .await
-            .unwrap()
-            .is_none(),
-        "it has ended"
+    fs::rename(&aside, &program).unwrap();
+    followed.until(|followed| followed.lines.len() == 1).await;
+    assert_eq!(
+        followed.kinds(),
+        [NoticeKind::Missing, NoticeKind::Following]
     );
+    assert_eq!(followed.gaps, 0);
 }
 
 #[tokio::test]

@@ -21,10 +21,14 @@ pub enum NoticeKind {
     Cut,
     /// The system does not tell of changes; the source is looked at once a second.
     Unwatched,
+    /// Its dates are off, so its zone or its clock must be wrong.
+    Skewed,
     /// Reading failed.
     Failed,
     /// The source has come to its end and will not go on.
     Ended,
+    /// The source is none any more: whatever was said about it does not count.
+    Forgotten,
 }
 
 /// One change of a source's state, in words for the operator.
@@ -58,13 +62,15 @@ impl Notice {
             NoticeKind::Following
             | NoticeKind::Rotated
             | NoticeKind::Truncated
-            | NoticeKind::Ended => false,
+            | NoticeKind::Ended
+            | NoticeKind::Forgotten => false,
             NoticeKind::Denied
             | NoticeKind::Missing
             | NoticeKind::LeftOut
             | NoticeKind::Gap
             | NoticeKind::Cut
             | NoticeKind::Unwatched
+            | NoticeKind::Skewed
             | NoticeKind::Failed => true,
         }
     }

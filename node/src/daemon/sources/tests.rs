@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Takes what the sources give until these many lines were seen or nothing comes for some seconds.
 async fn gather(sources: &mut Sources, lines: &mut Vec<u64>, until: usize) {
     while lines.len() < until {
-        let Ok(batch) = timeout(Duration::from_secs(4), sources.next()).await else {
+        let Ok(Ok(batch)) = timeout(Duration::from_secs(4), sources.next()).await else {
             return;
         };
         take(batch, sources, lines);
@@ -172,7 +172,7 @@ async fn copytruncate_under_load_loses_only_what_the_copy_did_not_get() {
     });
     let mut lines = Vec::new();
     while !rotating.is_finished() {
-        let Ok(batch) = timeout(PATIENCE, sources.next()).await else {
+        let Ok(Ok(batch)) = timeout(PATIENCE, sources.next()).await else {
             break;
         };
         // A line whose first half went into the copy and whose other half into nothing cannot be read.
@@ -184,7 +184,7 @@ async fn copytruncate_under_load_loses_only_what_the_copy_did_not_get() {
         sources.taken(batch);
     }
     let at_risk = rotating.join().unwrap();
-    while let Ok(batch) = timeout(Duration::from_secs(3), sources.next()).await {
+    while let Ok(Ok(batch)) = timeout(Duration::from_secs(3), sources.next()).await {
         lines.extend(
             batch
                 .lines(Timestamp::EPOCH)

@@ -119,9 +119,15 @@ impl FollowedPath {
         }
     }
 
-    /// Whether nothing is left that could be read.
-    pub(super) fn is_gone(&self) -> bool {
-        self.files.is_empty() && matches!(self.trouble, Some(Trouble::Missing))
+    /// Whether nothing is left that could be read. `base` is the folder in which the names of the folders hang
+    /// on a wildcard.
+    pub(super) fn is_gone(&self, base: impl Fn() -> Option<PathBuf>) -> bool {
+        let is_missing = self.files.is_empty() && matches!(self.trouble, Some(Trouble::Missing));
+        // What was followed before the restart may be on a disk that is yet to be mounted. It was deleted if its
+        // folder is gone from among others.
+        is_missing
+            && (self.saved.is_none()
+                || (!parent(&self.path).exists() && base().is_some_and(|base| !is_empty(&base))))
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -205,7 +211,12 @@ impl FollowedPath {
                 Look::Idle => index += 1,
                 Look::Moved => {
                     self.moved = true;
-                    self.failure = None;
+                    if self.failure.take().is_some() {
+                        let message = "can be read again";
+                        batch
+                            .notices
+                            .push(Notice::new(NoticeKind::Following, &self.name, message));
+                    }
                     self.say_cut(batch);
                     return true;
                 }
@@ -575,13 +586,23 @@ impl FollowedPath {
     }
 }
 
+fn parent(path: &Path) -> &Path {
+    path.parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
+/// Whether there is nothing in the folder, or no telling what.
+fn is_empty(folder: &Path) -> bool {
+    fs::read_dir(folder).map_or(true, |mut names| names.next().is_none())
+}
+
 /// Whether the directory can be searched and the file, if there is one, be opened.
 fn can_look(path: &Path) -> io::Result<()> {
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    fs::read_dir(parent)?;
+    // An empty folder may be the place where one is yet to be mounted.
+    if fs::read_dir(parent(path))?.next().is_none() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
     match super::file::open(path) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error),
         Ok(_) | Err(_) => Ok(()),

@@ -72,6 +72,15 @@ impl PathPattern {
         plain.then(|| Path::new(&self.text))
     }
 
+    /// The folder in which the first name is one that hangs on a wildcard.
+    pub(super) fn base(&self) -> PathBuf {
+        let names = self.parts.iter().map_while(|part| match part {
+            Part::Name(name) => Some(name),
+            Part::Wild(_) => None,
+        });
+        names.collect()
+    }
+
     /// Whether the path is one that it may mean.
     pub(super) fn means(&self, path: &Path) -> bool {
         let mut parts = self.parts.iter();

@@ -29,6 +29,7 @@ impl Follower {
         let source = Source::file("", "syslog");
         let specs = patterns.iter().map(|pattern| FileSpec {
             pattern: pattern.to_str().unwrap().to_owned(),
+            container: None,
             framing: Framing::Plain,
             start,
             source: source.clone(),
@@ -526,6 +527,120 @@ fn nothing_is_lost_while_the_directory_is_away() {
     assert_eq!(follower.gaps, 0);
 }
 
+/// What a wildcard matched is followed from its position, whenever the folder comes.
+#[test]
+fn a_folder_that_is_mounted_late_is_read_on() {
+    for mount_point_is_there in [false, true] {
+        let (directory, _) = directory();
+        let (mounted, away) = (directory.path().join("logs"), directory.path().join("away"));
+        fs::create_dir(&mounted).unwrap();
+        let log = mounted.join("auth.log");
+        append(&log, "old\n");
+        let mut follower = Follower::new(&[&mounted.join("*.log")], Start::End);
+        append(&log, "one\n");
+        follower.second();
+        follower.save();
+        fs::rename(&mounted, &away).unwrap();
+        if mount_point_is_there {
+            fs::create_dir(&mounted).unwrap();
+        }
+        // Two starts without it.
+        for _ in 0..2 {
+            follower.kill();
+            follower.second();
+            follower.save();
+        }
+        assert!(follower.kinds().contains(&NoticeKind::Missing));
+        if mount_point_is_there {
+            fs::remove_dir(&mounted).unwrap();
+        }
+        fs::rename(&away, &mounted).unwrap();
+        append(&log, "two\n");
+        follower.second();
+        follower.expect(&["one", "two"]);
+        assert_eq!(follower.gaps, 0, "{mount_point_is_there}");
+    }
+}
+
+/// A folder that a wildcard matched and that is gone, while others are there, was deleted and not unmounted.
+#[test]
+fn what_was_deleted_while_down_is_forgotten() {
+    let (directory, _) = directory();
+    let folders = ["one", "two"].map(|name| directory.path().join(name));
+    for folder in &folders {
+        fs::create_dir(folder).unwrap();
+        append(&folder.join("auth.log"), "");
+    }
+    let mut follower = Follower::new(&[&directory.path().join("*/auth.log")], Start::End);
+    follower.second();
+    follower.save();
+    assert_eq!(follower.positions.files.len(), 2);
+    fs::remove_dir_all(&folders[0]).unwrap();
+    follower.kill();
+    follower.second();
+    assert_eq!(follower.positions.files.len(), 1);
+}
+
+/// The last word about each source, as the daemon keeps it for `status`.
+fn last_words(notices: &[Notice]) -> BTreeMap<String, NoticeKind> {
+    let mut words = BTreeMap::new();
+    for notice in notices {
+        match notice.kind {
+            NoticeKind::Forgotten => words.remove(&notice.source),
+            kind => words.insert(notice.source.clone(), kind),
+        };
+    }
+    words
+}
+
+#[test]
+fn trouble_that_is_over_is_said_to_be_over() {
+    let (directory, log) = directory();
+    let pattern = directory.path().join("*.log");
+    let words_for = |follower: &Follower, path: &Path| {
+        last_words(&follower.notices)
+            .get(path.to_str().unwrap())
+            .copied()
+    };
+    let mut follower = Follower::new(&[&pattern], Start::End);
+    assert_eq!(words_for(&follower, &pattern), Some(NoticeKind::Missing));
+    append(&log, "one\n");
+    follower.second();
+    assert_eq!(words_for(&follower, &pattern), Some(NoticeKind::Following));
+
+    fs::remove_file(&log).unwrap();
+    follower.second();
+    assert_eq!(words_for(&follower, &log), Some(NoticeKind::Missing));
+    (0..=path::QUIET_TICKS).for_each(|_| follower.tail.tick());
+    follower.second();
+    follower.second();
+    assert!(follower.positions.files.is_empty());
+    assert_eq!(words_for(&follower, &log), None, "it is forgotten");
+    assert_eq!(words_for(&follower, &pattern), Some(NoticeKind::Missing));
+}
+
+#[test]
+fn a_folder_that_may_be_listed_at_last_is_said() {
+    let mut state = SpecState::default();
+    let spec = FileSpec {
+        pattern: "/logs/*.log".to_owned(),
+        container: None,
+        framing: Framing::Plain,
+        start: Start::End,
+        source: Source::default(),
+    };
+    let mut out = Batch::default();
+    let denied = pattern::Matches {
+        denied: vec![("/logs".into(), io::ErrorKind::PermissionDenied)],
+        ..Default::default()
+    };
+    state.say(&spec, &denied, &mut out);
+    state.say(&spec, &pattern::Matches::default(), &mut out);
+    let words = last_words(&out.notices);
+    assert_eq!(words["/logs"], NoticeKind::Following);
+    assert_eq!(words["/logs/*.log"], NoticeKind::Missing);
+}
+
 #[test]
 fn a_line_of_ten_megabytes_is_cut_in_bounded_memory() {
     let (_directory, log) = directory();
@@ -594,6 +709,16 @@ fn no_more_paths_than_allowed_are_followed_and_the_oldest_are_left_out() {
         "{}",
         left_out[0].message
     );
+    let pattern = left_out[0].source.clone();
+    for path in fs::read_dir(directory.path()).unwrap().take(10) {
+        fs::remove_file(path.unwrap().path()).unwrap();
+    }
+    (0..=path::QUIET_TICKS).for_each(|_| follower.tail.tick());
+    (0..5).for_each(|_| follower.second());
+    assert_eq!(
+        last_words(&follower.notices)[&pattern],
+        NoticeKind::Following
+    );
 }
 
 #[test]
@@ -658,6 +783,7 @@ fn docker_logs_are_unwrapped_over_restarts() {
     let mut follower = Follower::new(&[], Start::End);
     follower.specs = vec![FileSpec {
         pattern: log.to_str().unwrap().to_owned(),
+        container: None,
         framing: Framing::Docker,
         start: Start::End,
         source: Source::file("", "nginx"),
@@ -679,6 +805,91 @@ fn docker_logs_are_unwrapped_over_restarts() {
     );
     follower.second();
     follower.expect(&["one", "two"]);
+}
+
+/// Makes a container as Docker does, under any name first.
+fn container(folder: &Path, id: &str, name: &str) -> PathBuf {
+    let folder = folder.join(id);
+    fs::create_dir_all(&folder).unwrap();
+    let config = folder.join("config.v2.json");
+    fs::write(
+        &config,
+        format!("{{\"ID\":\"{id}\",\"Name\":\"/{id}_tmp\"}}"),
+    )
+    .unwrap();
+    let renamed = folder.join("config.v2.json.new");
+    fs::write(
+        &renamed,
+        format!("{{\"ID\":\"{id}\",\"Name\":\"/{name}\"}}"),
+    )
+    .unwrap();
+    fs::rename(&renamed, &config).unwrap();
+    folder.join(format!("{id}-json.log"))
+}
+
+fn record(text: &str) -> String {
+    format!("{{\"log\":\"{text}\\n\",\"stream\":\"stdout\",\"time\":\"\"}}\n")
+}
+
+#[test]
+fn a_container_is_followed_by_its_name_whatever_becomes_of_it() {
+    let (directory, _) = directory();
+    let folder = directory.path().join("containers");
+    let mut follower = Follower::new(&[], Start::End);
+    follower.specs = vec![FileSpec {
+        pattern: "docker:web".to_owned(),
+        container: Some(Container::new("web", &folder)),
+        framing: Framing::Docker,
+        start: Start::End,
+        source: Source::file("", "nginx"),
+    }];
+    // No Docker yet, then no such container yet.
+    follower.kill();
+    follower.second();
+    append(&container(&folder, "aaaa", "db"), &record("of another"));
+    follower.second();
+    assert_eq!(follower.kinds(), [NoticeKind::Missing], "said once");
+    assert_eq!(follower.notices[0].source, "docker:web");
+
+    let first = container(&folder, "bbbb", "web");
+    append(&first, &record("one"));
+    follower.second();
+    follower.expect(&["one"]);
+    follower.save();
+
+    // It is made anew, while we run and while we do not.
+    fs::remove_dir_all(folder.join("bbbb")).unwrap();
+    let second = container(&folder, "cccc", "web");
+    append(&second, &record("two"));
+    follower.second();
+    follower.expect(&["one", "two"]);
+    (0..=path::QUIET_TICKS).for_each(|_| follower.tail.tick());
+    follower.second();
+    follower.second();
+    let followed: Vec<_> = follower.positions.files.keys().collect();
+    assert_eq!(
+        followed,
+        [second.to_str().unwrap()],
+        "the old one is forgotten"
+    );
+    follower.save();
+    fs::remove_dir_all(folder.join("cccc")).unwrap();
+    append(&container(&folder, "dddd", "web"), &record("three"));
+    follower.kill();
+    follower.second();
+    follower.expect(&["one", "two", "three"]);
+    assert_eq!(follower.positions.files.len(), 1);
+    follower.save();
+
+    // Docker's disk is mounted late.
+    let away = directory.path().join("away");
+    fs::rename(&folder, &away).unwrap();
+    follower.kill();
+    follower.second();
+    fs::rename(&away, &folder).unwrap();
+    append(&folder.join("dddd/dddd-json.log"), &record("four"));
+    follower.second();
+    follower.expect(&["one", "two", "three", "four"]);
 }
 
 /// A log that is written to and rotated at random, and what its reader must have seen.

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use notify::event::ModifyKind;
@@ -34,6 +34,22 @@ pub(super) struct News {
     pub(super) names: AtomicBool,
     /// Nobody wants lines any more.
     pub(super) stop: AtomicBool,
+    /// The rounds of the reader's thread.
+    pub(super) rounds: Arc<Rounds>,
+}
+
+/// How often a reader's thread has gone round.
+#[derive(Debug, Default)]
+pub(in crate::daemon) struct Rounds(AtomicU64);
+
+impl Rounds {
+    pub(in crate::daemon) fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(in crate::daemon) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Wake {
@@ -48,6 +64,10 @@ impl Wake {
             heard,
             news,
         )
+    }
+
+    pub(super) fn rounds(&self) -> Arc<Rounds> {
+        Arc::clone(&self.news.rounds)
     }
 
     pub(super) fn tick(&self) {

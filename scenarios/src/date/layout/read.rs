@@ -196,6 +196,9 @@ impl Draft {
             return Some(rest);
         }
         let bytes = zone_name_bytes(text)?;
+        if text[..bytes] == *b"GMT" {
+            self.offset_secs = self.offset_secs.or(Some(0));
+        }
         if bytes > 3 && text.starts_with(b"GMT") && self.offset_secs.is_none() {
             let hours = number(&text[4..bytes])? as i32;
             self.offset_secs = Some(if text[3] == b'-' { -hours } else { hours } * 3600);
@@ -231,12 +234,11 @@ impl Draft {
             second: self.second,
             nanos: self.nanos,
         };
-        let offset_secs = if self.utc {
-            0
-        } else {
-            self.offset_secs.unwrap_or(0)
-        };
-        Some(LogTime::from_calendar(shown, offset_secs))
+        let offset_secs = if self.utc { Some(0) } else { self.offset_secs };
+        Some(match offset_secs {
+            Some(offset_secs) => LogTime::from_calendar(shown, offset_secs),
+            None => LogTime::from_calendar(shown, 0).local(),
+        })
     }
 }
 
