@@ -81,6 +81,7 @@ fn start(dir: &Path, log: &Path) -> Daemon {
         .arg("--state")
         .arg(dir.join("state"))
         .arg("run")
+        .args(["--firewall", "dry-run"])
         .arg("--source")
         .arg(format!("sshd={}", log.display()));
     let (tell, said) = sync_channel(10_000);

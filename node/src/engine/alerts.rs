@@ -117,18 +117,21 @@ fn cut(text: &str) -> String {
 pub struct Alerts {
     by_time: BTreeMap<(Timestamp, DetectionId), Arc<Alert>>,
     times: BTreeMap<DetectionId, Timestamp>,
+    /// Those that still have what their lines said.
+    rich: BTreeSet<(Timestamp, DetectionId)>,
     bytes: usize,
     max: usize,
     bytes_max: usize,
 }
 
 impl Alerts {
-    /// A history of at most `max` detections in about `bytes_max` bytes; the oldest give way.
+    /// A history of at most `max` detections in about `bytes_max` bytes; the oldest give way. See [`Alerts::add`].
     #[must_use]
     pub fn new(max: usize, bytes_max: usize) -> Self {
         Alerts {
             by_time: BTreeMap::new(),
             times: BTreeMap::new(),
+            rich: BTreeSet::new(),
             bytes: 0,
             max: max.max(1),
             bytes_max,
@@ -171,23 +174,51 @@ impl Alerts {
     }
 
     /// Add one. Returns those that had to give way for it.
-    pub fn add(&mut self, alert: Arc<Alert>) -> Vec<DetectionId> {
+    ///
+    /// When memory is short, the oldest first lose what their lines said and keep who, what and when; only then do
+    /// whole ones give way, the oldest of those that nothing stands on (`founds`) first. So nobody can have a
+    /// standing ban forget its reason by a flood of detections.
+    pub fn add(&mut self, alert: Arc<Alert>, founds: impl Fn(&Alert) -> bool) -> Vec<DetectionId> {
         self.remove(alert.id);
+        let key = (alert.at, alert.id);
         self.bytes += alert.bytes();
         self.times.insert(alert.id, alert.at);
-        self.by_time.insert((alert.at, alert.id), alert);
+        if !alert.meta.is_empty() {
+            self.rich.insert(key);
+        }
+        self.by_time.insert(key, alert);
+        while self.bytes > self.bytes_max
+            && self.rich.len() > 1
+            && let Some(oldest) = self.rich.pop_first()
+        {
+            if let Some(alert) = self.by_time.get_mut(&oldest) {
+                self.bytes -= alert.bytes();
+                Arc::make_mut(alert).meta = BTreeMap::new();
+                self.bytes += alert.bytes();
+            }
+        }
         let mut dropped = Vec::new();
         while self.by_time.len() > self.max
             || (self.bytes > self.bytes_max && self.by_time.len() > 1)
         {
-            dropped.extend(self.pop_oldest());
+            let gives_way = self
+                .iter()
+                .take(LOOKED_AT)
+                .find(|alert| !founds(alert))
+                .map(|alert| alert.id);
+            match gives_way {
+                Some(id) => dropped.extend(self.remove(id).map(|alert| alert.id)),
+                None => dropped.extend(self.pop_oldest()),
+            }
         }
         dropped
     }
 
     /// Take one out.
     pub fn remove(&mut self, id: DetectionId) -> Option<Arc<Alert>> {
-        let alert = self.by_time.remove(&(self.times.remove(&id)?, id))?;
+        let key = (self.times.remove(&id)?, id);
+        self.rich.remove(&key);
+        let alert = self.by_time.remove(&key)?;
         self.bytes -= alert.bytes();
         Some(alert)
     }
@@ -208,12 +239,14 @@ impl Alerts {
     }
 
     fn pop_oldest(&mut self) -> Option<DetectionId> {
-        let ((_, id), alert) = self.by_time.pop_first()?;
-        self.times.remove(&id);
-        self.bytes -= alert.bytes();
-        Some(id)
+        let ((_, id), _) = self.by_time.first_key_value()?;
+        let id = *id;
+        self.remove(id).map(|alert| alert.id)
     }
 }
+
+/// How many of the oldest are looked at for one that nothing stands on.
+const LOOKED_AT: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -243,10 +276,13 @@ mod tests {
     fn keeps_at_most_so_many_and_drops_the_oldest() {
         let mut alerts = Alerts::new(3, usize::MAX);
         for n in [5, 1, 3] {
-            assert!(alerts.add(alert(n, &[])).is_empty());
+            assert!(alerts.add(alert(n, &[]), |_| false).is_empty());
         }
-        assert!(alerts.add(alert(3, &[])).is_empty(), "the same again");
-        assert_eq!(alerts.add(alert(4, &[])), [DetectionId(1)]);
+        assert!(
+            alerts.add(alert(3, &[]), |_| false).is_empty(),
+            "the same again"
+        );
+        assert_eq!(alerts.add(alert(4, &[]), |_| false), [DetectionId(1)]);
         assert_eq!(
             alerts.iter().map(|alert| alert.id.0).collect::<Vec<_>>(),
             [3, 4, 5]
@@ -265,12 +301,38 @@ mod tests {
         let size = alert(1, &[("path", &long)]).bytes();
         let mut alerts = Alerts::new(1000, size * 10);
         for n in 1..=100 {
-            alerts.add(alert(n, &[("path", &long)]));
+            alerts.add(alert(n, &[("path", &long)]), |_| false);
         }
-        assert_eq!((alerts.len(), alerts.bytes()), (10, size * 10));
+        assert!(alerts.bytes() <= size * 10, "{}", alerts.bytes());
+        let (rich, all) = (alerts.rich.len(), alerts.len());
+        assert!(rich >= 1 && all > 10, "{rich} of {all} are whole");
+        assert!(
+            alerts
+                .iter()
+                .rev()
+                .take(rich)
+                .all(|alert| !alert.meta.is_empty())
+        );
         let mut none = Alerts::new(1000, 0);
-        none.add(alert(1, &[]));
+        none.add(alert(1, &[]), |_| false);
         assert_eq!(none.len(), 1, "one is always kept");
+    }
+
+    /// A flood of detections takes neither the standing bans' reasons nor everything about them.
+    #[test]
+    fn what_a_decision_rests_on_goes_last() {
+        let mut alerts = Alerts::new(50, usize::MAX);
+        let founds = |alert: &Alert| alert.id.0 <= 3;
+        for n in 1..=500 {
+            alerts.add(alert(n, &[]), founds);
+        }
+        assert_eq!(alerts.len(), 50);
+        assert!((1..=3).all(|n| alerts.get(DetectionId(n)).is_some()));
+        assert!(alerts.get(DetectionId(4)).is_none() && alerts.get(DetectionId(500)).is_some());
+        for n in 501..=600 {
+            alerts.add(alert(n, &[]), |_| true);
+        }
+        assert_eq!(alerts.len(), 50, "if all are, the oldest go");
     }
 
     #[test]

@@ -410,7 +410,7 @@ impl Engine {
             actions.push(Action::Save(Record::Rung(target, rung)));
         }
         let alert = Arc::new(Alert::new(id, overflow, attacker, target, outcome, now));
-        let dropped = self.alerts.add(Arc::clone(&alert));
+        let dropped = self.remember(Arc::clone(&alert));
         actions.extend(
             dropped
                 .into_iter()
@@ -541,6 +541,18 @@ impl Engine {
         }
     }
 
+    /// Add to the history; what a standing decision rests on goes last.
+    fn remember(&mut self, alert: Arc<Alert>) -> Vec<DetectionId> {
+        let decisions = &self.decisions;
+        self.alerts.add(alert, |alert| {
+            alert.target.is_some_and(|target| {
+                Kind::ALL
+                    .into_iter()
+                    .any(|kind| decisions.has((target, kind, Origin::Lymph), alert.id))
+            })
+        })
+    }
+
     fn knows(&self, id: DetectionId, target: Option<Target>) -> bool {
         let decided = |target| {
             Kind::ALL
@@ -609,7 +621,7 @@ impl Engine {
             }
             Record::Alert(alert) if now.since(alert.at) > ALERTS_KEPT => true,
             Record::Alert(alert) => {
-                let dropped = self.alerts.add(alert);
+                let dropped = self.remember(alert);
                 actions.extend(
                     dropped
                         .into_iter()

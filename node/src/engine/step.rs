@@ -64,7 +64,7 @@ impl Engine {
         for mut alert in alerts {
             let in_place = std::sync::Arc::make_mut(&mut alert);
             in_place.at = moved(in_place.at);
-            self.alerts.add(alert.clone());
+            self.remember(alert.clone());
             actions.push(Action::Save(Record::Alert(alert)));
         }
         while let Some(decision) = self.decisions.pop_ended(now) {

@@ -113,7 +113,7 @@ fn counts_what_has_been_added() {
         increase,
         [("192.0.2.1".to_owned(), 4), ("192.0.2.2".to_owned(), 2)]
     );
-    let counter = r#"{"nftables":[{"counter":{"name":"refused","packets":12,"bytes":3}}]}"#;
+    let counter = r#"{"nftables":[{"counter":{"name":"refused","table":"x","packets":5}},{"counter":{"name":"refused","table":"lymph","packets":12,"bytes":3}}]}"#;
     assert_eq!(packets(&serde_json::from_str(counter).unwrap()), 12);
 }
 
