@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use crate::lab::{eventually, skipped};
-use crate::support::{Daemon, fail_to_log_in, fail_to_log_in_at, lymph, say};
+use crate::support::{Daemon, fail_to_log_in, fail_to_log_in_at, say};
 
 struct Place {
     dir: tempfile::TempDir,

@@ -249,7 +249,7 @@ impl Node {
         self.answer = None;
         self.take(Input::Asked(request), now);
         self.enforce(now);
-        let not_saved = self.save_now(now);
+        let not_saved = self.save_now();
         let remaining = about.map(|target| self.engine.explain(target, now).decisions);
         let mut asked = Asked {
             at: now,
@@ -272,7 +272,7 @@ impl Node {
     }
 
     /// Have everything on disk. Says why it is not, if so.
-    fn save_now(&mut self, now: Timestamp) -> Option<String> {
+    fn save_now(&mut self) -> Option<String> {
         self.write();
         if let Some(Err(error)) = self.keeper.flusher().map(|store| store.flush())
             && let Some(failure) = self.keeper.fail(&error)
