@@ -28,8 +28,8 @@ pub(super) struct Keeper {
     folder: PathBuf,
     store: Option<Store>,
     changes: Changes,
-    /// Why there is no store, and when to try again.
-    failed: Option<(String, Timestamp)>,
+    /// Why there is no store, and since when. The wall clock may be set meanwhile and says nothing about that.
+    failed: Option<(String, Stopwatch)>,
     /// Whether the engine knows what an earlier run left in the store.
     was_read: bool,
     /// Whether it is a new one in place of a damaged one.
@@ -184,7 +184,7 @@ impl Keeper {
                 (keeper, records, aside.into_iter().chain(unknown).collect())
             }
             Err(error) => {
-                let said = keeper.fail(&error, now);
+                let said = keeper.fail(&error);
                 (keeper, Vec::new(), said.into_iter().collect())
             }
         }
@@ -209,22 +209,22 @@ impl Keeper {
     }
 
     /// Write what was gathered. Returns what the operator should know if that fails.
-    pub(super) fn write(&mut self, now: Timestamp) -> Option<String> {
+    pub(super) fn write(&mut self) -> Option<String> {
         let about_book = match self.shelf.changes.is_empty() {
             true => None,
             false => self.shelf.write(),
         };
-        about_book.or_else(|| self.write_store(now))
+        about_book.or_else(|| self.write_store())
     }
 
-    fn write_store(&mut self, now: Timestamp) -> Option<String> {
+    fn write_store(&mut self) -> Option<String> {
         if self.changes.is_empty() {
             return None;
         }
         let changes = std::mem::take(&mut self.changes);
         match self.store.as_mut()?.write(&changes) {
             Ok(()) => None,
-            Err(error) => self.fail(&error, now),
+            Err(error) => self.fail(&error),
         }
     }
 
@@ -241,11 +241,11 @@ impl Keeper {
     }
 
     /// The store failed: leave it alone for a while. Returns what the operator should know the first time.
-    pub(super) fn fail(&mut self, error: &StoreError, now: Timestamp) -> Option<String> {
+    pub(super) fn fail(&mut self, error: &StoreError) -> Option<String> {
         self.store = None;
         self.changes = Changes::default();
         let first = self.failed.is_none();
-        self.failed = Some((error.to_string(), now + RETRY_AFTER));
+        self.failed = Some((error.to_string(), Stopwatch::start()));
         let folder = self.folder.display();
         first.then(|| {
             format!("decisions are no longer saved in {folder}: {error}; detection goes on, saving is tried again every {} s", RETRY_AFTER.as_secs())
@@ -278,7 +278,7 @@ impl Keeper {
     ) -> Option<Retried> {
         self.failed
             .as_ref()
-            .filter(|(_, retry_at)| now >= *retry_at)?;
+            .filter(|(_, since)| since.elapsed() >= RETRY_AFTER)?;
         match self.refill(records, now) {
             Ok(restored) => {
                 self.failed = None;
@@ -289,7 +289,7 @@ impl Keeper {
                 Some(Retried { said, restored })
             }
             Err(error) => {
-                let said = self.fail(&error, now);
+                let said = self.fail(&error);
                 Some(Retried {
                     said,
                     restored: Vec::new(),
@@ -363,17 +363,20 @@ mod tests {
         let (mut keeper, records, said) = Keeper::open(&path, NOW);
         assert!(records.is_empty() && said.is_empty());
         (1..=3).for_each(|n| keeper.save(rung(n)));
-        assert_eq!(keeper.write(NOW), None);
+        assert_eq!(keeper.write(), None);
 
         let full = || StoreError::Io(std::io::ErrorKind::StorageFull.into());
-        assert!(keeper.fail(&full(), NOW).is_some());
-        assert_eq!(keeper.fail(&full(), NOW), None, "said once");
+        assert!(keeper.fail(&full()).is_some());
+        assert_eq!(keeper.fail(&full()), None, "said once");
         assert!(keeper.flusher().is_none() && keeper.failure().is_some());
         keeper.save(rung(4));
-        assert_eq!(keeper.write(NOW), None);
+        assert_eq!(keeper.write(), None);
         let known = || [rung(2), rung(4)].into_iter();
-        assert_eq!(keeper.retry(known(), NOW), None, "too early");
-        let retried = keeper.retry(known(), NOW + RETRY_AFTER).unwrap();
+        let wrong_time = NOW + RETRY_AFTER * 1000;
+        assert_eq!(keeper.retry(known(), wrong_time), None, "too early");
+        keeper.failed = keeper.failed.map(|(why, _)| (why, Stopwatch::long_ago()));
+        let wrong_time = NOW - RETRY_AFTER * 1000;
+        let retried = keeper.retry(known(), wrong_time).unwrap();
         assert!(retried.said.is_some() && retried.restored.is_empty());
         assert_eq!(keeper.failure(), None);
         drop(keeper);
@@ -387,14 +390,13 @@ mod tests {
         let path = folder.path().to_owned();
         let (mut keeper, ..) = Keeper::open(&path, NOW);
         (1..=2).for_each(|n| keeper.save(rung(n)));
-        assert_eq!(keeper.write(NOW), None);
+        assert_eq!(keeper.write(), None);
         // Somebody still has it open.
         let (mut second, records, said) = Keeper::open(&path, NOW);
         assert!(records.is_empty() && said.len() == 1 && second.failure().is_some());
         drop(keeper);
-        let retried = second
-            .retry([rung(7)].into_iter(), NOW + RETRY_AFTER)
-            .unwrap();
+        second.failed = second.failed.map(|(why, _)| (why, Stopwatch::long_ago()));
+        let retried = second.retry([rung(7)].into_iter(), NOW).unwrap();
         assert_eq!(retried.restored, [1, 2].map(rung));
         drop(second);
         assert_eq!(Keeper::open(&path, NOW).1, [1, 2, 7].map(rung));
@@ -408,9 +410,9 @@ mod tests {
         let (mut keeper, ..) = Keeper::open(&path, NOW);
         (1..=3).for_each(|n| keeper.save(forced(n)));
         keeper.save(rung(9));
-        assert_eq!(keeper.write(NOW), None);
+        assert_eq!(keeper.write(), None);
         keeper.remove(forced(2).key());
-        assert_eq!(keeper.write(NOW), None);
+        assert_eq!(keeper.write(), None);
         drop(keeper);
         // The store is no help to the book, and the other way round.
         std::fs::remove_dir_all(path.join("store")).unwrap();
@@ -420,7 +422,7 @@ mod tests {
         let said = keeper.shelf.fail("the disk is on fire").unwrap();
         assert!(said.contains("NOT SAVED: the disk is on fire"), "{said}");
         keeper.save(forced(4));
-        assert_eq!(keeper.write(NOW), None);
+        assert_eq!(keeper.write(), None);
         assert_eq!(keeper.failure().as_deref(), Some("the disk is on fire"));
         let known = || [1, 3, 4].map(forced).into_iter();
         assert_eq!(keeper.mend_book(known(), NOW), None, "too early");
@@ -441,7 +443,7 @@ mod tests {
         let forced = |n: u8| Record::Forced(format!("192.0.2.{n}").parse().unwrap());
         let (mut keeper, ..) = Keeper::open(&path, NOW);
         keeper.save(forced(1));
-        assert_eq!(keeper.write(NOW), None);
+        assert_eq!(keeper.write(), None);
         drop(keeper);
         let (away, book) = (path.join("away"), path.join("operator.book"));
         std::fs::rename(&book, &away).unwrap();

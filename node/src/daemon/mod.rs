@@ -192,7 +192,7 @@ fn restore(
             None
         }
     };
-    node.write(now);
+    node.write();
     Ok((node, positions))
 }
 
@@ -312,7 +312,7 @@ impl Daemon {
                     let now = self.clock.now();
                     self.node.take(Input::Tick, now);
                     self.node.enforce(now);
-                    self.node.write(now);
+                    self.node.write();
                     not_before = tokio::time::Instant::now() + TICK_PAUSE;
                 }
                 word = self.node.enforcer.word() => self.node.heard(word, self.clock.now()),
@@ -348,7 +348,7 @@ impl Daemon {
                 self.node.unresolved.remove(&name);
                 self.node.take(Input::Resolved { name, addresses }, now);
                 self.node.enforce(now);
-                self.node.write(now);
+                self.node.write();
             }
             Err(why) => {
                 if self
@@ -383,7 +383,7 @@ impl Daemon {
         }
         self.node.enforce(now);
         self.node.mend_store(now);
-        self.node.write(now);
+        self.node.write();
         self.start_checkpoint(now);
         if self.sources.is_reading() {
             self.was_stuck = false;
@@ -444,7 +444,7 @@ impl Daemon {
         checkpoint.pause = CHECKPOINT_EVERY.max(took * CHECKPOINT_SHARE);
         if let Err(error) = flushed {
             checkpoint.is_due = true;
-            if let Some(failure) = self.node.keeper.fail(&error, self.clock.now()) {
+            if let Some(failure) = self.node.keeper.fail(&error) {
                 tracing::warn!("{failure}");
             }
         }
@@ -473,7 +473,7 @@ impl Daemon {
     async fn stop(mut self) {
         let _ = sd_notify::notify(&[NotifyState::Stopping]);
         tracing::info!("stopping");
-        self.node.write(self.clock.now());
+        self.node.write();
         self.save_checkpoint().await;
         self.api.stop();
         self.names.stop();

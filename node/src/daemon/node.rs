@@ -95,7 +95,7 @@ impl Node {
             self.take(Input::Line(line), now);
         }
         self.enforce(now);
-        self.write(now);
+        self.write();
     }
 
     /// Have the firewall do what was decided.
@@ -121,8 +121,8 @@ impl Node {
     }
 
     /// Write what the engine wanted kept.
-    pub(super) fn write(&mut self, now: Timestamp) {
-        if let Some(failure) = self.keeper.write(now) {
+    pub(super) fn write(&mut self) {
+        if let Some(failure) = self.keeper.write() {
             tracing::warn!("{failure}");
         }
     }
@@ -138,7 +138,7 @@ impl Node {
             for record in retried.restored {
                 self.take(Input::Restored(record), now);
             }
-            self.write(now);
+            self.write();
         }
     }
 
@@ -249,7 +249,7 @@ impl Node {
         self.answer = None;
         self.take(Input::Asked(request), now);
         self.enforce(now);
-        let not_saved = self.save_now(now);
+        let not_saved = self.save_now();
         let remaining = about.map(|target| self.engine.explain(target, now).decisions);
         let mut asked = Asked {
             at: now,
@@ -272,10 +272,10 @@ impl Node {
     }
 
     /// Have everything on disk. Says why it is not, if so.
-    fn save_now(&mut self, now: Timestamp) -> Option<String> {
-        self.write(now);
+    fn save_now(&mut self) -> Option<String> {
+        self.write();
         if let Some(Err(error)) = self.keeper.flusher().map(|store| store.flush())
-            && let Some(failure) = self.keeper.fail(&error, now)
+            && let Some(failure) = self.keeper.fail(&error)
         {
             tracing::warn!("{failure}");
         }
