@@ -44,6 +44,7 @@ mod objects;
 pub mod overflow;
 mod parser;
 mod pattern;
+mod proxy;
 mod rules;
 mod scenario;
 mod snapshot;

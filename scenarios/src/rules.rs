@@ -16,6 +16,7 @@ use crate::grok::Patterns;
 use crate::index::Index;
 use crate::line::Line;
 use crate::parser::{Context, Node, OnSuccess, Scratch};
+use crate::proxy;
 use crate::scenario::Scenario;
 use crate::stash::{Stash, StashAt};
 use crate::trace::{Observer, Trace};
@@ -395,6 +396,7 @@ impl Rules {
         let context = Context {
             stash: StashAt { stash, now },
             source_ip: self.own.source_ip,
+            forwarded_for: self.own.forwarded_for,
         };
         let mut candidates = std::mem::take(&mut scratch.candidates);
         let understood = stages.iter().all(|stage| {
@@ -447,6 +449,7 @@ impl Stage {
             let node = &self.nodes[number as usize];
             if node.run(event, context, scratch, observer) {
                 understood = true;
+                proxy::resolve(event, context.source_ip, context.forwarded_for);
                 if node.on_success == OnSuccess::NextStage {
                     break;
                 }

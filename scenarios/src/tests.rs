@@ -414,6 +414,51 @@ fn a_proxy_is_never_blamed() {
     assert_eq!(detector.counters().proxy_unresolved, 1);
 }
 
+/// An allowlist of rules is about clients, not about the proxy that they came through.
+#[test]
+fn allowlists_judge_the_client_behind_a_trusted_proxy() {
+    let parser = PARSER.replace(
+        "  - meta: user\n",
+        "  - meta: forwarded_for\n    expression: evt.Parsed.user\n  - meta: user\n",
+    );
+    let lists = [
+        "whitelist:\n  reason: private\n  ip: [8.8.8.8]\n  cidr: [10.0.0.0/8, 192.168.0.0/16]\n",
+        "whitelist:\n  reason: private\n  expression:\n    - evt.Meta.source_ip in ['8.8.8.8', '10.0.0.1', '192.168.0.7']\n",
+    ];
+    for list in lists {
+        let list = format!("name: t/list\ndescription: d\nfilter: 'true'\n{list}");
+        let files = [
+            ("parsers/s01-parse/test.yaml", parser.as_str()),
+            ("parsers/s02-enrich/list.yaml", list.as_str()),
+            ("scenarios/test.yaml", &scenario("trigger", "")),
+        ];
+        let source = Arc::new(Source {
+            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+            ..(*source()).clone()
+        });
+        let mut detector = Detector::new(with_files(&files).unwrap(), Limits::default(), 7);
+        let lines = [
+            "0 10.0.0.1 203.0.113.9 x",
+            "1 10.0.0.1 203.0.113.9,8.8.8.8 x",
+            "2 10.0.0.1 8.8.8.8,203.0.113.10,10.0.0.2 x",
+            "3 192.168.0.7 203.0.113.9 x",
+            "4 10.0.0.1 192.168.0.7 x",
+            "5 203.0.113.11 8.8.8.8 x",
+        ];
+        let overflows = feed(&mut detector, &source, &lines.map(str::to_owned));
+        assert_eq!(
+            told(&overflows),
+            [
+                "0s t/s 203.0.113.9 x1",
+                "2s t/s 203.0.113.10 x1",
+                "5s t/s 203.0.113.11 x1"
+            ],
+            "{list}"
+        );
+        assert_eq!(detector.counters().whitelisted, 3, "{list}");
+    }
+}
+
 #[test]
 fn buckets_keep_to_their_budget_and_a_flood_pays_for_itself() {
     let flood = scenario("leaky", "capacity: 2\nleakspeed: 1h");
