@@ -459,6 +459,47 @@ fn allowlists_judge_the_client_behind_a_trusted_proxy() {
     }
 }
 
+/// Lines that come out of order, as several log files read one after the other do: what counts is when they happened.
+#[test]
+fn lines_out_of_order_are_counted_when_they_happened() {
+    let window = scenario(
+        "conditional",
+        "capacity: -1\nleakspeed: 10m\ncache_size: 3\ncondition: \"len(queue.Queue) >= 3 && queue.Queue[-1].Time - queue.Queue[-3].Time <= duration('10m')\"",
+    );
+    // Three within a quarter of an hour in any order are none within ten minutes.
+    check_times(&window, &[0, 450, 900], &[]);
+    check_times(&window, &[900, 450, 899, 0], &["900s t/s 1.2.3.4 x3"]);
+    check_times(&window, &[900, 450, 290], &[]);
+    check_times(&window, &[450, 0, 900], &[]);
+    check_times(&window, &[400, 0, 500], &["500s t/s 1.2.3.4 x3"]);
+    // What is older than the bucket's life does not belong into it.
+    check_times(&window, &[1000, 1, 2, 3, 1001], &[]);
+
+    let leaky = scenario("leaky", "capacity: 2\nleakspeed: 10s");
+    // A backlog that never ran over in its own order does not in another one.
+    check_times(&leaky, &[40, 20, 30], &[]);
+    check_times(&leaky, &[20, 0, 10, 30, 40], &[]);
+    check_times(&leaky, &[30, 20, 10, 40], &[]);
+    // One that did still does.
+    check_times(&leaky, &[20, 1, 0, 2], &["20s t/s 1.2.3.4 x4"]);
+    check_times(&leaky, &[1, 0, 2], &["2s t/s 1.2.3.4 x3"]);
+    check_times(&leaky, &[2, 0, 1], &["2s t/s 1.2.3.4 x3"]);
+    // Seconds that are swapped in a burst hide nothing.
+    let burst: Vec<u64> = (0..40).map(|n| [10, 9][n % 2] + n as u64 / 8).collect();
+    let small = scenario("leaky", "capacity: 30\nleakspeed: 10s\ncache_size: 2");
+    check_times(&small, &burst, &["13s t/s 1.2.3.4 x31"]);
+    // Older than all that is remembered: each line costs at most what it would have cost alone.
+    let old: Vec<u64> = (0..31)
+        .map(|n| 320 + n / 8)
+        .chain((0..30).map(|n| n * 10))
+        .collect();
+    check_times(
+        &scenario("leaky", "capacity: 31\nleakspeed: 10s\ncache_size: 2"),
+        &old,
+        &[],
+    );
+}
+
 #[test]
 fn buckets_keep_to_their_budget_and_a_flood_pays_for_itself() {
     let flood = scenario("leaky", "capacity: 2\nleakspeed: 1h");
@@ -642,6 +683,24 @@ proptest! {
             }
         }
         prop_assert_eq!(told(&feed(&mut detector, &source(), &lines)), expected);
+    }
+
+    /// In no order of its lines does a log give a detection that it does not give in order.
+    #[test]
+    fn no_order_of_the_lines_makes_a_detection(
+        times in prop::collection::vec(0u64..300, 1..40).prop_shuffle(), capacity in 1i64..5, cache in 1i64..5,
+    ) {
+        let leaky = scenario("leaky", &format!("capacity: {capacity}\ncache_size: {cache}\nleakspeed: 10s"));
+        let window = "type: conditional\nname: t/w\ndescription: d\nfilter: evt.Meta.log_type == 'x'\ngroupby: evt.Meta.source_ip\ncapacity: -1\nleakspeed: 40s\ncache_size: 4\ncondition: \"len(queue.Queue) >= 4 && queue.Queue[-1].Time - queue.Queue[-4].Time <= duration('40s')\"";
+        let rules = rules(&format!("{leaky}---\n{window}\n")).unwrap();
+        let found = |times: &[u64]| -> HashSet<String> {
+            let mut detector = Detector::new(Arc::clone(&rules), Limits::default(), 7);
+            let overflows = feed(&mut detector, &source(), &lines_of(A, times));
+            overflows.iter().map(|overflow| overflow.scenario.to_string()).collect()
+        };
+        let mut sorted = times.clone();
+        sorted.sort_unstable();
+        prop_assert!(found(&times).is_subset(&found(&sorted)));
     }
 
     /// Saved and put back at any point, by way of bytes, the detector goes on as if nothing had been.
