@@ -296,7 +296,7 @@ impl Detector {
         self.matching = matching;
     }
 
-    /// Postoverflows, and once more into the buckets if the scenario says so.
+    /// Postoverflows, and once more into the buckets if the scenario says so and nobody let it off.
     fn finish(
         &mut self,
         mut overflow: Overflow,
@@ -307,23 +307,48 @@ impl Detector {
         let rules = Arc::clone(&self.rules);
         self.counters.overflows += 1;
         if rules.has_postoverflows() {
-            let mut event = rules.new_event();
-            event.start_overflow(Arc::new(overflow.clone()), now);
-            rules.postprocess(&mut event, now, &mut self.scratch, &self.stash);
-            overflow.whitelisted = event.whitelisted.map(|reason| reason.to_string());
+            self.judge(&mut overflow, now);
         }
         let scenario = rules
             .scenarios
             .iter()
             .find(|scenario| scenario.name == overflow.scenario);
-        if scenario.is_some_and(|scenario| scenario.reprocess) && depth < REPROCESS_DEPTH_MAX {
-            let mut event = rules.new_event();
-            event.start_overflow(Arc::new(overflow.clone()), now);
+        let again = overflow.whitelisted.is_none()
+            && depth < REPROCESS_DEPTH_MAX
+            && scenario.is_some_and(|scenario| scenario.reprocess);
+        if !again {
             overflows.push(overflow);
-            let at = event.log_time.map_or(now, |time| time.timestamp());
-            self.pour_event(&mut event, at, None, overflows, depth + 1);
+            return;
+        }
+        let mut event = rules.new_event();
+        event.start_overflow(Arc::new(overflow.clone()), now);
+        overflows.push(overflow);
+        let at = event.log_time.map_or(now, |time| time.timestamp());
+        self.pour_event(&mut event, at, None, overflows, depth + 1);
+    }
+
+    /// Ask the postoverflows about each attacker by himself: who is listed is let off, and nobody else with him.
+    /// The detection is whitelisted if nobody is left.
+    fn judge(&mut self, overflow: &mut Overflow, now: Timestamp) {
+        let rules = Arc::clone(&self.rules);
+        let mut event = rules.new_event();
+        let mut judged = Arc::new(overflow.clone());
+        let (mut left, mut reason) = (Vec::new(), None);
+        for attacker in &overflow.attackers {
+            Arc::make_mut(&mut judged).attackers = vec![attacker.clone()];
+            event.start_overflow(Arc::clone(&judged), now);
+            rules.postprocess(&mut event, now, &mut self.scratch, &self.stash);
+            match event.whitelisted.take() {
+                Some(listed) => reason = Some(listed),
+                None => left.push(attacker.clone()),
+            }
+            // Lets go of the detection, so that the next attacker is put into it without a copy.
+            event.kind = Kind::Log;
+        }
+        if left.is_empty() {
+            overflow.whitelisted = reason.map(|reason| reason.to_string());
         } else {
-            overflows.push(overflow);
+            overflow.attackers = left;
         }
     }
 

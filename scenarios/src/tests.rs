@@ -500,6 +500,72 @@ fn lines_out_of_order_are_counted_when_they_happened() {
     );
 }
 
+const LISTED: &str = "name: t/list\ndescription: d\nfilter: 'true'\nwhitelist:\n  reason: ours\n  ip: [1.1.1.1, 3.3.3.3]\n";
+
+#[test]
+fn a_whitelisted_detection_is_not_poured_again() {
+    let again = "type: leaky\nname: t/first\ndescription: d\nfilter: evt.Meta.log_type == 'x'\ngroupby: evt.Meta.source_ip\ncapacity: 1\nleakspeed: 10s\nreprocess: true\n---\ntype: trigger\nname: t/second\ndescription: d\nfilter: evt.Overflow.Alert?.GetScenario() == 't/first'\n";
+    let files = [
+        ("parsers/s01-parse/test.yaml", PARSER),
+        ("scenarios/test.yaml", again),
+        ("postoverflows/s01-whitelist/list.yaml", LISTED),
+    ];
+    let mut detector = Detector::new(with_files(&files).unwrap(), Limits::default(), 7);
+    let lines = [
+        "0 1.1.1.1 a x",
+        "0 1.1.1.1 a x",
+        "1 2.2.2.2 a x",
+        "1 2.2.2.2 a x",
+    ];
+    let overflows = feed(&mut detector, &source(), &lines.map(str::to_owned));
+    assert_eq!(
+        told(&overflows),
+        [
+            "0s t/first 1.1.1.1 x2",
+            "1s t/first 2.2.2.2 x2",
+            "1s t/second 2.2.2.2 x1"
+        ]
+    );
+    assert_eq!(overflows[0].whitelisted.as_deref(), Some("ours"));
+}
+
+#[test]
+fn of_several_attackers_the_listed_ones_are_let_off() {
+    let by_user = "type: leaky\nname: t/s\ndescription: d\nfilter: evt.Meta.log_type == 'x'\ngroupby: evt.Meta.user\ndistinct: evt.Meta.source_ip\ncapacity: 1\nleakspeed: 1m\n";
+    let files = [
+        ("parsers/s01-parse/test.yaml", PARSER),
+        ("scenarios/test.yaml", by_user),
+        ("postoverflows/s01-whitelist/list.yaml", LISTED),
+    ];
+    let cases = [
+        (
+            ["0 1.1.1.1 a x", "0 2.2.2.2 a x"],
+            "0s t/s 2.2.2.2 x2",
+            None,
+        ),
+        (
+            ["0 5.5.5.5 a x", "0 2.2.2.2 a x"],
+            "0s t/s 2.2.2.2+5.5.5.5 x2",
+            None,
+        ),
+        (
+            ["0 1.1.1.1 a x", "0 3.3.3.3 a x"],
+            "0s t/s 1.1.1.1+3.3.3.3 x2",
+            Some("ours"),
+        ),
+    ];
+    for (lines, expected, whitelisted) in cases {
+        let mut detector = Detector::new(with_files(&files).unwrap(), Limits::default(), 7);
+        let overflows = feed(&mut detector, &source(), &lines.map(str::to_owned));
+        assert_eq!(told(&overflows), [expected]);
+        assert_eq!(
+            overflows[0].whitelisted.as_deref(),
+            whitelisted,
+            "{lines:?}"
+        );
+    }
+}
+
 #[test]
 fn buckets_keep_to_their_budget_and_a_flood_pays_for_itself() {
     let flood = scenario("leaky", "capacity: 2\nleakspeed: 1h");
