@@ -32,6 +32,8 @@ pub const LATE: Duration = Duration::from_secs(10);
 pub const REPEATED_MAX: u32 = 100;
 /// How often a detection may be poured again, and what comes of that again.
 const REPROCESS_DEPTH_MAX: usize = 8;
+/// How many detections may be poured again because of one line, so that rules that set off each other end.
+const REPROCESSED_MAX: usize = 64;
 
 /// What a detector may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +95,8 @@ pub struct Detector {
     /// The event that `handle` fills, again and again.
     event: Option<Event>,
     matching: Vec<u32>,
+    /// Detections that were poured again because of this line.
+    reprocessed: usize,
     /// The latest time of handling.
     clock: Timestamp,
     counters: Counters,
@@ -109,6 +113,7 @@ impl Detector {
             scratch: Scratch::default(),
             event: Some(rules.new_event()),
             matching: Vec::new(),
+            reprocessed: 0,
             clock: Timestamp::EPOCH,
             counters: Counters::default(),
             rules,
@@ -197,6 +202,7 @@ impl Detector {
             self.counters.joined += 1;
             return overflows;
         }
+        self.reprocessed = 0;
         self.pour_event(event, at, address, &mut overflows, 0);
         overflows
     }
@@ -207,6 +213,7 @@ impl Detector {
         let due = self.buckets.expire(&rules.scenarios, now, &rules.keys);
         let mut overflows = Vec::new();
         for overflow in due {
+            self.reprocessed = 0;
             self.finish(overflow, now, &mut overflows, 0);
         }
         overflows
@@ -315,11 +322,13 @@ impl Detector {
             .find(|scenario| scenario.name == overflow.scenario);
         let again = overflow.whitelisted.is_none()
             && depth < REPROCESS_DEPTH_MAX
+            && self.reprocessed < REPROCESSED_MAX
             && scenario.is_some_and(|scenario| scenario.reprocess);
         if !again {
             overflows.push(overflow);
             return;
         }
+        self.reprocessed += 1;
         let mut event = rules.new_event();
         event.start_overflow(Arc::new(overflow.clone()), now);
         overflows.push(overflow);

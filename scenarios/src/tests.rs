@@ -566,6 +566,24 @@ fn of_several_attackers_the_listed_ones_are_let_off() {
     }
 }
 
+/// Rules whose detections set off each other twofold come to an end.
+#[test]
+fn detections_that_multiply_come_to_an_end() {
+    let double = |name: &str| {
+        format!(
+            "type: trigger\nname: {name}\ndescription: d\nfilter: evt.Meta.log_type == 'x' || evt.Overflow.Alert?.GetScenario() != ''\nreprocess: true\n"
+        )
+    };
+    let four = ["t/a", "t/b", "t/c", "t/d"].map(double).join("---\n");
+    let mut detector = Detector::new(rules(&four).unwrap(), Limits::default(), 7);
+    let overflows = feed(&mut detector, &source(), &[format!("0 {A}")]);
+    assert!(
+        (100..1000).contains(&overflows.len()),
+        "{}",
+        overflows.len()
+    );
+}
+
 #[test]
 fn buckets_keep_to_their_budget_and_a_flood_pays_for_itself() {
     let flood = scenario("leaky", "capacity: 2\nleakspeed: 1h");
