@@ -21,7 +21,7 @@
 //! belong into it. One that is older than all that is kept costs what it would have cost alone, which is never
 //! too much: a detection that the true order does not give is worse than one that comes an event later.
 //!
-//! **Bounds.** Buckets and what they keep may take `bytes_max`. When that is spent, the scenario that takes most
+//! **Bounds.** Buckets and what they keep, scopes and detections poured again with it, may take `bytes_max`. When that is spent, the scenario that takes most
 //! gives up its bucket that was poured into least recently: a flood of sources in one scenario costs only that
 //! scenario its memory. Groups in a blackhole are bounded likewise, the oldest is forgotten.
 
@@ -36,7 +36,7 @@ use lymph_protocol::Timestamp;
 use crate::attackers::attackers;
 use crate::event::{Event, Keys};
 use crate::expr::Env;
-use crate::kept::Kept;
+use crate::kept::{Kept, META_VALUE_BYTES_MAX};
 use crate::objects::{LeakyView, QueueView};
 use crate::overflow::Overflow;
 use crate::scenario::{Bayes, Kind, Partition, Scenario};
@@ -181,7 +181,12 @@ impl Buckets {
         self.next_expiry = self.next_expiry.min(bucket.over_at(scenario));
         bucket.bytes = BUCKET_BYTES
             + DISTINCT_VALUE_BYTES * bucket.distinct.len()
-            + bucket.queue.iter().map(|kept| kept.bytes()).sum::<usize>();
+            + bucket.queue.iter().map(|kept| kept.bytes()).sum::<usize>()
+            + bucket
+                .scoped
+                .iter()
+                .map(|scoped| scoped_bytes(scoped))
+                .sum::<usize>();
         bucket.guess_base(scenario);
         bucket.distinct = with_hasher(self.seed, bucket.distinct);
         self.link(bucket);
@@ -226,10 +231,19 @@ impl Buckets {
         let Some(key) = self.key_of(scenario, drop) else {
             return failed();
         };
+        // Before there is a bucket, so that an event without a scope leaves none behind.
+        let Some(scoped) = scope_value(scenario, drop) else {
+            return failed();
+        };
         let at = drop.kept.at;
         if scenario.kind == Kind::Trigger {
-            let bucket = Bucket::new(key, index, scenario, drop, self.seed);
-            return self.pour_trigger(scenario, bucket, drop, keys);
+            let mut bucket = Bucket::new(key, index, scenario, drop, self.seed);
+            bucket.total = 1;
+            bucket.keep(scenario, drop.kept, scoped);
+            return Poured {
+                overflow: self.run_over(scenario, bucket, drop.now, keys),
+                failed: false,
+            };
         }
 
         let mut overflow = None;
@@ -256,7 +270,7 @@ impl Buckets {
                 self.link(new)
             }
         };
-        match self.pour_into(place, scenario, drop) {
+        match self.pour_into(place, scenario, drop, scoped) {
             Outcome::Holds => {}
             Outcome::Cancelled => {
                 self.unlink(place);
@@ -264,12 +278,6 @@ impl Buckets {
             Outcome::RunsOver => {
                 let full = self.unlink(place);
                 overflow = full.and_then(|full| self.run_over(scenario, full, drop.now, keys));
-            }
-            Outcome::Failed => {
-                return Poured {
-                    overflow,
-                    failed: true,
-                };
             }
         }
         self.keep_to_budget();
@@ -279,35 +287,17 @@ impl Buckets {
         }
     }
 
-    fn pour_trigger(
+    fn pour_into(
         &mut self,
+        place: u32,
         scenario: &Scenario,
-        mut bucket: Bucket,
         drop: &Drop<'_>,
-        keys: &Keys,
-    ) -> Poured {
-        let Some(scoped) = scope_value(scenario, drop) else {
-            return Poured {
-                overflow: None,
-                failed: true,
-            };
-        };
-        bucket.total = 1;
-        bucket.keep(scenario, drop.kept, scoped);
-        Poured {
-            overflow: self.run_over(scenario, bucket, drop.now, keys),
-            failed: false,
-        }
-    }
-
-    fn pour_into(&mut self, place: u32, scenario: &Scenario, drop: &Drop<'_>) -> Outcome {
+        scoped: Option<Box<str>>,
+    ) -> Outcome {
         let env = Env::of(drop.event, drop.now);
         let seed = self.seed;
-        let Some(scoped) = scope_value(scenario, drop) else {
-            return Outcome::Failed;
-        };
         let Some(bucket) = self.slab[place as usize].as_mut() else {
-            return Outcome::Failed;
+            return Outcome::Holds;
         };
 
         if let Some(distinct) = &scenario.distinct
@@ -582,7 +572,6 @@ enum Outcome {
     Holds,
     Cancelled,
     RunsOver,
-    Failed,
 }
 
 /// What the scope's expression says of the event: nothing for scope Ip, `None` if it fails.
@@ -592,11 +581,14 @@ fn scope_value(scenario: &Scenario, drop: &Drop<'_>) -> Option<Option<Box<str>>>
     };
     let value = expression.eval(&Env::of(drop.event, drop.now)).ok()?;
     // As CrowdSec has it: what is no text is the empty value.
-    let text = value
-        .as_bytes()
-        .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-        .unwrap_or_default();
-    Some(Some(text.into_boxed_str()))
+    let bytes = value.as_bytes().unwrap_or_default();
+    let bytes = &bytes[..bytes.len().min(META_VALUE_BYTES_MAX)];
+    Some(Some(String::from_utf8_lossy(bytes).into()))
+}
+
+/// What it costs to keep what the scope's expression said, about.
+fn scoped_bytes(scoped: &str) -> usize {
+    size_of::<Box<str>>() + scoped.len()
 }
 
 impl Bucket {
@@ -716,12 +708,16 @@ impl Bucket {
         self.bytes += kept.bytes();
         self.queue.insert(place, Arc::clone(kept));
         if let Some(scoped) = scoped {
+            self.bytes += scoped_bytes(&scoped);
             self.scoped.insert(place.min(self.scoped.len()), scoped);
         }
         if self.queue.len() <= scenario.queue_events_max {
             return None;
         }
-        self.scoped.pop_front();
+        self.bytes -= self
+            .scoped
+            .pop_front()
+            .map_or(0, |scoped| scoped_bytes(&scoped));
         let oldest = self.queue.pop_front()?;
         self.bytes -= oldest.bytes();
         Some(oldest.at)

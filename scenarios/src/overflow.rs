@@ -106,3 +106,23 @@ pub struct Overflow {
     /// Set by a postoverflow: this is not to be acted upon, and why.
     pub whitelisted: Option<String>,
 }
+
+/// What an entry of a map costs beside its texts, about.
+const ENTRY_BYTES: usize = 64;
+
+impl Overflow {
+    /// What it costs to keep it, about.
+    pub(crate) fn bytes(&self) -> usize {
+        let attackers = self.attackers.iter().map(|attacker| {
+            let range = attacker.range.as_ref().map_or(0, String::len);
+            size_of::<Attacker>() + attacker.value.len() + range
+        });
+        let events = self.events.iter().map(|event| {
+            let meta = event.meta.iter();
+            let time = event.log_time.as_ref().map_or(0, String::len);
+            let fields = meta.map(|(key, value)| ENTRY_BYTES + key.len() + value.len());
+            size_of::<Poured>() + time + fields.sum::<usize>()
+        });
+        size_of::<Overflow>() + attackers.sum::<usize>() + events.sum::<usize>()
+    }
+}

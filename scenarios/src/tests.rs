@@ -566,6 +566,30 @@ fn of_several_attackers_the_listed_ones_are_let_off() {
     }
 }
 
+/// What a rule makes of a line, and detections that are poured again, are in the budget like all the rest.
+#[test]
+fn scopes_and_detections_that_are_kept_are_counted() {
+    let long = "u".repeat(20_000);
+    let scoped = scenario(
+        "leaky",
+        "capacity: 5\nleakspeed: 1h\nscope:\n  type: own\n  expression: evt.Meta.user + evt.Meta.user",
+    );
+    let mut detector = Detector::new(rules(&scoped).unwrap(), Limits::default(), 7);
+    feed(&mut detector, &source(), &[format!("0 1.2.3.4 {long} x")]);
+    let taken = detector.counters().bucket_bytes;
+    assert!((8000..10_000).contains(&taken), "cut and counted: {taken}");
+
+    let again = "type: leaky\nname: t/first\ndescription: d\nfilter: evt.Meta.log_type == 'x'\ngroupby: evt.Meta.source_ip\ncapacity: 19\nleakspeed: 10s\nreprocess: true\n---\ntype: leaky\nname: t/second\ndescription: d\nfilter: evt.Overflow.Alert?.GetScenario() == 't/first'\ncapacity: 5\nleakspeed: 1h\n";
+    let mut detector = Detector::new(rules(again).unwrap(), Limits::default(), 7);
+    let lines = vec![format!("0 1.2.3.4 {} x", &long[..2000]); 20];
+    assert_eq!(feed(&mut detector, &source(), &lines).len(), 1);
+    let taken = detector.counters().bucket_bytes;
+    assert!(
+        taken > 40_000,
+        "the detection with its twenty lines: {taken}"
+    );
+}
+
 /// Rules whose detections set off each other twofold come to an end.
 #[test]
 fn detections_that_multiply_come_to_an_end() {
@@ -582,6 +606,19 @@ fn detections_that_multiply_come_to_an_end() {
         "{}",
         overflows.len()
     );
+}
+
+/// A bucket whose scope cannot be told takes no room.
+#[test]
+fn a_scope_that_fails_leaves_no_bucket() {
+    let failing = scenario(
+        "leaky",
+        "capacity: 5\nleakspeed: 1h\nscope:\n  type: own\n  expression: \"evt.Meta.user == 'bad' ? fromJSON(evt.Meta.user) : evt.Meta.user\"",
+    );
+    let mut detector = Detector::new(rules(&failing).unwrap(), Limits::default(), 7);
+    feed(&mut detector, &source(), &["0 1.2.3.4 bad x".to_owned()]);
+    let counters = detector.counters();
+    assert_eq!((counters.buckets, counters.failures), (0, 1));
 }
 
 #[test]
