@@ -20,6 +20,7 @@ use crate::event::{Event, Kind, Namespace, parse_address};
 use crate::expr::Env;
 use crate::kept::Kept;
 use crate::line::{LINE_BYTES_MAX, Line};
+use crate::login::{Login, Logins, is_login};
 use crate::overflow::{Overflow, Scope};
 use crate::parser::Scratch;
 use crate::rules::Rules;
@@ -90,6 +91,7 @@ pub struct Detector {
     limits: Limits,
     buckets: Buckets,
     attempts: Attempts,
+    logins: Logins,
     stash: Arc<Stash>,
     scratch: Scratch,
     /// The event that `handle` fills, again and again.
@@ -109,6 +111,7 @@ impl Detector {
         Detector {
             buckets: Buckets::new(rules.scenarios.len(), seed, limits.bucket_bytes_max),
             attempts: Attempts::new(seed),
+            logins: Logins::default(),
             stash: Arc::default(),
             scratch: Scratch::default(),
             event: Some(rules.new_event()),
@@ -176,11 +179,8 @@ impl Detector {
             return overflows;
         }
         self.counters.parsed += 1;
-        let Some(at) = happened_at(event) else {
-            self.counters.undated += 1;
-            return overflows;
-        };
-        if replay {
+        let at = happened_at(event);
+        if let Some(at) = at.filter(|_| replay) {
             self.clock = self.clock.max(at);
             overflows = self.tick(self.clock);
         }
@@ -190,6 +190,16 @@ impl Detector {
         }
         let Ok(address) = self.source(event) else {
             self.counters.proxy_unresolved += 1;
+            return overflows;
+        };
+        if let Some(address) = address
+            && is_login(event.field(self.rules.own.log_type))
+        {
+            self.logins
+                .add(address, event.field(self.rules.own.service));
+        }
+        let Some(at) = at else {
+            self.counters.undated += 1;
             return overflows;
         };
         let own = self.rules.own;
@@ -205,6 +215,13 @@ impl Detector {
         self.reprocessed = 0;
         self.pour_event(event, at, address, &mut overflows, 0);
         overflows
+    }
+
+    /// The successful logins since the last call, each once, oldest first; at most
+    /// [`LOGINS_MAX`](crate::LOGINS_MAX). Every line counts that was understood and that no allowlist let pass, of a
+    /// replay as well.
+    pub fn take_logins(&mut self) -> Vec<Login> {
+        self.logins.take()
     }
 
     /// Give up what is over: buckets that leaked empty, counters that are due.

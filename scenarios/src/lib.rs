@@ -40,6 +40,7 @@ mod grok;
 mod index;
 mod kept;
 pub mod line;
+mod login;
 mod objects;
 pub mod overflow;
 mod parser;
@@ -57,6 +58,7 @@ mod whitelist;
 
 pub use detector::{Counters, Detector, LATE, Limits, REPEATED_MAX};
 pub use document::{LoadError, nearest};
+pub use login::{LOGINS_MAX, Login};
 pub use parser::Scratch;
 pub use rules::{RuleFile, RuleInfo, Rules, RulesBuilder, SCENARIOS_MAX};
 pub use scenario::{Kind as ScenarioKind, Scenario};

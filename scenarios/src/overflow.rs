@@ -2,7 +2,7 @@
 //!
 //! This is what leaves the crate; `node::engine` makes a decision of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -111,6 +111,19 @@ pub struct Overflow {
 const ENTRY_BYTES: usize = 64;
 
 impl Overflow {
+    /// The services that the kept lines are about, by their `Meta.service`.
+    #[must_use]
+    pub fn services(&self) -> BTreeSet<&str> {
+        let services = self
+            .events
+            .iter()
+            .filter_map(|event| event.meta.get("service"));
+        services
+            .map(String::as_str)
+            .filter(|service| !service.is_empty())
+            .collect()
+    }
+
     /// What it costs to keep it, about.
     pub(crate) fn bytes(&self) -> usize {
         let attackers = self.attackers.iter().map(|attacker| {

@@ -60,6 +60,8 @@ pub(crate) struct OwnSlots {
     pub(crate) attempt: Slot,
     pub(crate) attempt_part: Slot,
     pub(crate) repeated: Slot,
+    pub(crate) log_type: Slot,
+    pub(crate) service: Slot,
 }
 
 /// All rules of a node, compiled.
@@ -263,6 +265,8 @@ impl RulesBuilder {
             attempt: own("attempt")?,
             attempt_part: own("attempt_part")?,
             repeated: own("repeated")?,
+            log_type: own("log_type")?,
+            service: own("service")?,
         };
         let keys = Arc::new(self.keys);
         let scenario_index =

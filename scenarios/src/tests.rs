@@ -621,6 +621,86 @@ fn a_scope_that_fails_leaves_no_bucket() {
     assert_eq!((counters.buckets, counters.failures), (0, 1));
 }
 
+/// Who logs in is told, whatever the log says besides; and what a detection is about.
+#[test]
+fn logins_are_told_and_the_services_of_a_detection() {
+    let bundled = Arc::new(crate::bundled::rules().unwrap());
+    let log = [
+        "Accepted password for alice from 198.51.100.7 port 40711 ssh2",
+        "Accepted publickey for alice from 198.51.100.7 port 40712 ssh2: ED25519 SHA256:abc",
+        "Accepted publickey for bob from ::ffff:192.0.2.8 port 40711 ssh2: ED25519 SHA256:abc",
+        "Failed password for root from 203.0.113.9 port 1 ssh2",
+    ];
+    let told = |dated: bool, replay: bool| {
+        let source = Arc::new(Source {
+            log_time: replay,
+            ..Source::file("auth.log", "sshd")
+        });
+        let mut detector = Detector::new(Arc::clone(&bundled), Limits::default(), 7);
+        for (id, text) in log.iter().enumerate() {
+            let head = if dated {
+                "Mar  1 10:00:00 host sshd[7]: "
+            } else {
+                ""
+            };
+            let text = format!("{head}{text}");
+            let line = Line {
+                text: text.as_bytes(),
+                source: &source,
+                id: id as u64,
+                received_at: Timestamp::from_secs(START),
+            };
+            detector.handle(&line, Timestamp::from_secs(START));
+        }
+        let logins = detector.take_logins();
+        assert_eq!(detector.take_logins(), []);
+        logins
+    };
+    let login = |address: &str| crate::Login {
+        address: address.parse().unwrap(),
+        service: "ssh".to_owned(),
+    };
+    for (dated, replay) in [(true, true), (true, false), (false, true), (false, false)] {
+        assert_eq!(
+            told(dated, replay),
+            [login("198.51.100.7"), login("192.0.2.8")],
+            "dated {dated}, replay {replay}"
+        );
+    }
+
+    let parser = PARSER.replace(
+        "  - meta: user\n",
+        "  - meta: service\n    expression: evt.Parsed.user\n  - meta: user\n",
+    );
+    let list = "name: t/list\ndescription: d\nfilter: 'true'\nwhitelist:\n  reason: ours\n  ip: [1.1.1.1]\n";
+    let files = [
+        ("parsers/s01-parse/test.yaml", parser.as_str()),
+        ("parsers/s02-enrich/list.yaml", list),
+        (
+            "scenarios/test.yaml",
+            &scenario("leaky", "capacity: 2\nleakspeed: 10s"),
+        ),
+    ];
+    let mut detector = Detector::new(with_files(&files).unwrap(), Limits::default(), 7);
+    let lines = [
+        "0 5.5.5.5 http x",
+        "0 5.5.5.5 ssh x",
+        "0 5.5.5.5 ssh x",
+        "0 1.1.1.1 ssh auth_success",
+        "0 2001:db8::7 web auth_success",
+        "0 nobody web auth_success",
+        "0 2.2.2.2 pbs pbs_success-auth",
+    ];
+    let overflows = feed(&mut detector, &source(), &lines.map(str::to_owned));
+    assert_eq!(Vec::from_iter(overflows[0].services()), ["http", "ssh"]);
+    let logins = detector.take_logins();
+    let logins: Vec<_> = logins
+        .iter()
+        .map(|login| format!("{} {}", login.address, login.service))
+        .collect();
+    assert_eq!(logins, ["2001:db8::7 web", "2.2.2.2 pbs"]);
+}
+
 #[test]
 fn buckets_keep_to_their_budget_and_a_flood_pays_for_itself() {
     let flood = scenario("leaky", "capacity: 2\nleakspeed: 1h");
