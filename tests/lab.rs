@@ -406,8 +406,11 @@ impl Lab {
     pub(crate) fn fail_to_log_in(&self, from: &str, user: &str, times: usize) {
         let attempts: Vec<Running> = (0..times)
             .map(|_| {
-                let mut command = self.client_command("sshpass");
+                // Whoever is banned halfway through would wait for ever.
+                let mut command = self.client_command("timeout");
                 command.args([
+                    "15",
+                    "sshpass",
                     "-p",
                     "wrong",
                     "ssh",

@@ -15,7 +15,13 @@
 //! that nobody touches is given up when its life has passed by `now` as well, so that a log that is read late
 //! still fills it.
 //!
-//! **Bounds.** Buckets and what they keep may take `bytes_max`. When that is spent, the scenario that takes most
+//! **Order.** Lines may come in another order than they happened: seconds swapped by a server's workers, several
+//! files read one after the other. The kept events are in the order in which they happened, and the tokens are
+//! those that this order leaves. An event that is older than the latest by more than the bucket's life does not
+//! belong into it. One that is older than all that is kept costs what it would have cost alone, which is never
+//! too much: a detection that the true order does not give is worse than one that comes an event later.
+//!
+//! **Bounds.** Buckets and what they keep, scopes and detections poured again with it, may take `bytes_max`. When that is spent, the scenario that takes most
 //! gives up its bucket that was poured into least recently: a flood of sources in one scenario costs only that
 //! scenario its memory. Groups in a blackhole are bounded likewise, the oldest is forgotten.
 
@@ -30,7 +36,7 @@ use lymph_protocol::Timestamp;
 use crate::attackers::attackers;
 use crate::event::{Event, Keys};
 use crate::expr::Env;
-use crate::kept::Kept;
+use crate::kept::{Kept, META_VALUE_BYTES_MAX};
 use crate::objects::{LeakyView, QueueView};
 use crate::overflow::Overflow;
 use crate::scenario::{Bayes, Kind, Partition, Scenario};
@@ -73,6 +79,9 @@ pub(crate) struct Bucket {
     pub(crate) total: u32,
     /// Milliseconds' worth of tokens: `leakspeed_ms` each.
     pub(crate) tokens: u64,
+    /// The same before the first kept event: after those that were let go, the latest of which happened `base_at`.
+    base_tokens: u64,
+    base_at: Timestamp,
     /// Bit i: the guillotine of the i-th bayesian condition has fallen.
     pub(crate) guillotines: u64,
     pub(crate) queue: VecDeque<Arc<Kept>>,
@@ -172,7 +181,13 @@ impl Buckets {
         self.next_expiry = self.next_expiry.min(bucket.over_at(scenario));
         bucket.bytes = BUCKET_BYTES
             + DISTINCT_VALUE_BYTES * bucket.distinct.len()
-            + bucket.queue.iter().map(|kept| kept.bytes()).sum::<usize>();
+            + bucket.queue.iter().map(|kept| kept.bytes()).sum::<usize>()
+            + bucket
+                .scoped
+                .iter()
+                .map(|scoped| scoped_bytes(scoped))
+                .sum::<usize>();
+        bucket.guess_base(scenario);
         bucket.distinct = with_hasher(self.seed, bucket.distinct);
         self.link(bucket);
         self.keep_to_budget();
@@ -216,14 +231,28 @@ impl Buckets {
         let Some(key) = self.key_of(scenario, drop) else {
             return failed();
         };
+        // Before there is a bucket, so that an event without a scope leaves none behind.
+        let Some(scoped) = scope_value(scenario, drop) else {
+            return failed();
+        };
         let at = drop.kept.at;
         if scenario.kind == Kind::Trigger {
-            let bucket = Bucket::new(key, index, scenario, drop, self.seed);
-            return self.pour_trigger(scenario, bucket, drop, keys);
+            let mut bucket = Bucket::new(key, index, scenario, drop, self.seed);
+            bucket.total = 1;
+            bucket.keep(scenario, drop.kept, scoped);
+            return Poured {
+                overflow: self.run_over(scenario, bucket, drop.now, keys),
+                failed: false,
+            };
         }
 
         let mut overflow = None;
         let mut place = self.table.get(&key).copied();
+        if let Some(old) = place.and_then(|place| self.slab[place as usize].as_ref())
+            && at + Duration::from_millis(scenario.life_ms) < old.last_seen
+        {
+            return Poured::default();
+        }
         if let Some(old) = place.and_then(|place| self.slab[place as usize].as_ref())
             && at > old.ends(scenario)
         {
@@ -241,7 +270,7 @@ impl Buckets {
                 self.link(new)
             }
         };
-        match self.pour_into(place, scenario, drop) {
+        match self.pour_into(place, scenario, drop, scoped) {
             Outcome::Holds => {}
             Outcome::Cancelled => {
                 self.unlink(place);
@@ -249,12 +278,6 @@ impl Buckets {
             Outcome::RunsOver => {
                 let full = self.unlink(place);
                 overflow = full.and_then(|full| self.run_over(scenario, full, drop.now, keys));
-            }
-            Outcome::Failed => {
-                return Poured {
-                    overflow,
-                    failed: true,
-                };
             }
         }
         self.keep_to_budget();
@@ -264,35 +287,17 @@ impl Buckets {
         }
     }
 
-    fn pour_trigger(
+    fn pour_into(
         &mut self,
+        place: u32,
         scenario: &Scenario,
-        mut bucket: Bucket,
         drop: &Drop<'_>,
-        keys: &Keys,
-    ) -> Poured {
-        let Some(scoped) = scope_value(scenario, drop) else {
-            return Poured {
-                overflow: None,
-                failed: true,
-            };
-        };
-        bucket.total = 1;
-        bucket.keep(scenario, drop.kept, scoped);
-        Poured {
-            overflow: self.run_over(scenario, bucket, drop.now, keys),
-            failed: false,
-        }
-    }
-
-    fn pour_into(&mut self, place: u32, scenario: &Scenario, drop: &Drop<'_>) -> Outcome {
+        scoped: Option<Box<str>>,
+    ) -> Outcome {
         let env = Env::of(drop.event, drop.now);
         let seed = self.seed;
-        let Some(scoped) = scope_value(scenario, drop) else {
-            return Outcome::Failed;
-        };
         let Some(bucket) = self.slab[place as usize].as_mut() else {
-            return Outcome::Failed;
+            return Outcome::Holds;
         };
 
         if let Some(distinct) = &scenario.distinct
@@ -318,9 +323,7 @@ impl Buckets {
         }
 
         let before = bucket.bytes;
-        let has_token = bucket.take_token(scenario, drop.kept.at);
-        bucket.total = bucket.total.saturating_add(1);
-        bucket.keep(scenario, drop.kept, scoped);
+        let has_token = bucket.take_in(scenario, drop.kept, scoped);
         if scenario.kind != Kind::Counter || bucket.total == 1 {
             bucket.touched_at = bucket.touched_at.max(drop.now);
         }
@@ -569,7 +572,6 @@ enum Outcome {
     Holds,
     Cancelled,
     RunsOver,
-    Failed,
 }
 
 /// What the scope's expression says of the event: nothing for scope Ip, `None` if it fails.
@@ -579,11 +581,14 @@ fn scope_value(scenario: &Scenario, drop: &Drop<'_>) -> Option<Option<Box<str>>>
     };
     let value = expression.eval(&Env::of(drop.event, drop.now)).ok()?;
     // As CrowdSec has it: what is no text is the empty value.
-    let text = value
-        .as_bytes()
-        .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-        .unwrap_or_default();
-    Some(Some(text.into_boxed_str()))
+    let bytes = value.as_bytes().unwrap_or_default();
+    let bytes = &bytes[..bytes.len().min(META_VALUE_BYTES_MAX)];
+    Some(Some(String::from_utf8_lossy(bytes).into()))
+}
+
+/// What it costs to keep what the scope's expression said, about.
+fn scoped_bytes(scoped: &str) -> usize {
+    size_of::<Box<str>>() + scoped.len()
 }
 
 impl Bucket {
@@ -600,6 +605,8 @@ impl Bucket {
             touched_at: drop.now,
             total: 0,
             tokens: capacity.saturating_mul(scenario.leakspeed_ms),
+            base_tokens: capacity.saturating_mul(scenario.leakspeed_ms),
+            base_at: Timestamp::EPOCH,
             guillotines: 0,
             queue: VecDeque::new(),
             scoped: VecDeque::new(),
@@ -635,6 +642,8 @@ impl Bucket {
             touched_at,
             total,
             tokens,
+            base_tokens: tokens,
+            base_at: Timestamp::EPOCH,
             guillotines,
             queue: VecDeque::new(),
             scoped: VecDeque::new(),
@@ -663,37 +672,112 @@ impl Bucket {
         self.given_up_at(scenario) + Duration::from_millis(1)
     }
 
-    /// Take a token at `at`; false if there is none. Buckets without a bound always have one.
-    fn take_token(&mut self, scenario: &Scenario, at: Timestamp) -> bool {
-        let elapsed = at.since(self.last_seen).as_millis() as u64;
-        self.last_seen = self.last_seen.max(at);
+    /// Take in an event; false if there is no token for it. Buckets without a bound always have one.
+    fn take_in(&mut self, scenario: &Scenario, kept: &Arc<Kept>, scoped: Option<Box<str>>) -> bool {
+        let (at, before) = (kept.at, self.last_seen);
+        self.last_seen = before.max(at);
+        if scenario.kind != Kind::Counter {
+            self.first_seen = self.first_seen.min(at);
+        }
+        self.total = self.total.saturating_add(1);
+        let let_go = self.keep(scenario, kept, scoped);
         if scenario.kind != Kind::Leaky && scenario.capacity <= 0
             || scenario.kind == Kind::Conditional
         {
             return true;
         }
-        let full = scenario
-            .capacity
-            .unsigned_abs()
-            .saturating_mul(scenario.leakspeed_ms);
-        self.tokens = self.tokens.saturating_add(elapsed).min(full);
-        match self.tokens.checked_sub(scenario.leakspeed_ms) {
-            Some(left) => {
-                self.tokens = left;
-                true
-            }
-            None => false,
-        }
+        let based = let_go.is_none_or(|oldest| self.move_base(scenario, oldest));
+        let left = if at >= before {
+            scenario.token_left(self.tokens, at.since(before))
+        } else {
+            self.tokens_in_order(scenario)
+        };
+        self.tokens = left.unwrap_or(self.tokens);
+        based && left.is_some()
     }
 
-    fn keep(&mut self, scenario: &Scenario, kept: &Arc<Kept>, scoped: Option<Box<str>>) {
-        if self.queue.len() >= scenario.queue_events_max {
-            self.bytes -= self.queue.pop_front().map_or(0, |oldest| oldest.bytes());
-            self.scoped.pop_front();
-        }
+    /// Put an event in its place among the others. When the oldest was let go for it.
+    fn keep(
+        &mut self,
+        scenario: &Scenario,
+        kept: &Arc<Kept>,
+        scoped: Option<Box<str>>,
+    ) -> Option<Timestamp> {
+        let later = self.queue.iter().rev();
+        let place = self.queue.len() - later.take_while(|other| other.at > kept.at).count();
         self.bytes += kept.bytes();
-        self.queue.push_back(Arc::clone(kept));
-        self.scoped.extend(scoped);
+        self.queue.insert(place, Arc::clone(kept));
+        if let Some(scoped) = scoped {
+            self.bytes += scoped_bytes(&scoped);
+            self.scoped.insert(place.min(self.scoped.len()), scoped);
+        }
+        if self.queue.len() <= scenario.queue_events_max {
+            return None;
+        }
+        self.bytes -= self
+            .scoped
+            .pop_front()
+            .map_or(0, |scoped| scoped_bytes(&scoped));
+        let oldest = self.queue.pop_front()?;
+        self.bytes -= oldest.bytes();
+        Some(oldest.at)
+    }
+
+    /// An event that was let go took its token before all that are kept; false if there was none.
+    fn move_base(&mut self, scenario: &Scenario, at: Timestamp) -> bool {
+        let left = if at >= self.base_at {
+            let left = scenario.token_left(self.base_tokens, at.since(self.base_at));
+            self.base_at = at;
+            left
+        } else {
+            let come_back = self.base_at.since(at).as_millis() as u64;
+            let cost = scenario.leakspeed_ms.saturating_sub(come_back);
+            self.base_tokens.checked_sub(cost)
+        };
+        self.base_tokens = left.unwrap_or(0);
+        left.is_some()
+    }
+
+    /// The tokens left when all events took theirs in the order in which they happened; `None` if one found none.
+    fn tokens_in_order(&self, scenario: &Scenario) -> Option<u64> {
+        let (mut tokens, mut at) = (self.base_tokens, self.base_at);
+        for kept in &self.queue {
+            tokens = scenario.token_left(tokens, kept.at.since(at))?;
+            at = kept.at;
+        }
+        Some(tokens)
+    }
+
+    /// A snapshot does not hold the base. What it must have been at least follows from the tokens and the events;
+    /// where some were let go, it is taken to be that.
+    fn guess_base(&mut self, scenario: &Scenario) {
+        let full = scenario.full_tokens();
+        (self.base_tokens, self.base_at) = (full, Timestamp::EPOCH);
+        let (Some(first), Some(last)) = (self.queue.front(), self.queue.back()) else {
+            return;
+        };
+        if self.total as usize > self.queue.len() {
+            let taken = (self.queue.len() as u64).saturating_mul(scenario.leakspeed_ms);
+            let back = last.at.since(first.at).as_millis() as u64;
+            let before = self.tokens.saturating_add(taken).saturating_sub(back);
+            (self.base_tokens, self.base_at) = (before.min(full), first.at);
+        }
+    }
+}
+
+impl Scenario {
+    /// Milliseconds' worth of tokens in a full bucket.
+    fn full_tokens(&self) -> u64 {
+        self.capacity
+            .unsigned_abs()
+            .saturating_mul(self.leakspeed_ms)
+    }
+
+    /// What is left of these tokens when some have come back meanwhile and one is taken; `None` if there is none.
+    fn token_left(&self, tokens: u64, meanwhile: Duration) -> Option<u64> {
+        let come_back = meanwhile.as_millis() as u64;
+        let tokens = tokens.saturating_add(come_back).min(self.full_tokens());
+        tokens.checked_sub(self.leakspeed_ms)
     }
 }
 

@@ -65,7 +65,12 @@ fn text(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::cases::CASE_TIME;
+    use crate::line::{LINE_BYTES_MAX, Line, Source};
+    use crate::{Detector, Limits};
 
     #[test]
     fn every_rule_loads_with_nothing_missing() {
@@ -76,7 +81,7 @@ mod tests {
 
     #[test]
     fn every_rule_of_a_service_has_a_sample_and_every_sample_comes_out_as_expected() {
-        let rules = std::sync::Arc::new(rules().unwrap());
+        let rules = Arc::new(rules().unwrap());
         let cases = cases();
         for file in files()
             .iter()
@@ -96,6 +101,49 @@ mod tests {
         assert!(failed.is_empty(), "{failed:#?}");
     }
 
+    /// A client that makes its line longer than what is looked at must not thereby go unseen.
+    #[test]
+    fn an_attack_in_a_line_that_is_cut_is_seen() {
+        let rules = Arc::new(rules().unwrap());
+        let long = "A".repeat(2 * LINE_BYTES_MAX);
+        let caddy = |path: &str, query: &str, cookie: &str| {
+            format!(
+                r#"{{"level":"info","ts":1772359200.5,"logger":"http.log.access","msg":"handled request","request":{{"remote_ip":"198.51.100.7","remote_port":"1","client_ip":"198.51.100.7","proto":"HTTP/1.1","method":"GET","host":"h","uri":"{path}?{query}","headers":{{"Cookie":["{cookie}"]}}}},"status":404}}"#
+            )
+        };
+        let traefik = |path: &str, query: &str, cookie: &str| {
+            format!(
+                r#"{{"ClientAddr":"198.51.100.7:1","ClientHost":"198.51.100.7","ClientUsername":"-","RequestMethod":"GET","RequestPath":"{path}?{query}","StartUTC":"2026-03-01T10:00:00Z","request_Cookie":"{cookie}"}}"#
+            )
+        };
+        type Write<'a> = &'a dyn Fn(&str, &str, &str) -> String;
+        let formats: [(&str, Write<'_>); 2] = [("caddy", &caddy), ("traefik", &traefik)];
+        for (log_type, write) in formats {
+            for (query, cookie) in [("", ""), (long.as_str(), ""), ("", long.as_str())] {
+                let source = Arc::new(Source::file("log", log_type));
+                let mut detector = Detector::new(Arc::clone(&rules), Limits::default(), 1);
+                let mut found = Vec::new();
+                for (id, path) in ["/.env", "/.git/config", "/id_rsa"].into_iter().enumerate() {
+                    let text = write(path, query, cookie);
+                    let line = Line {
+                        text: text.as_bytes(),
+                        source: &source,
+                        id: id as u64,
+                        received_at: CASE_TIME,
+                    };
+                    found.extend(detector.handle(&line, CASE_TIME));
+                }
+                let names: Vec<&str> = found.iter().map(|found| &*found.scenario).collect();
+                assert_eq!(
+                    names,
+                    ["lymph/http-sensitive-files"],
+                    "{log_type} {}",
+                    query.len()
+                );
+            }
+        }
+    }
+
     /// Writes the expectations anew from what the rules do, to be read before they are committed:
     /// `LYMPH_UPDATE_EXPECT=1 cargo test -p lymph-scenarios bundled`.
     #[test]
@@ -103,7 +151,7 @@ mod tests {
         if std::env::var_os("LYMPH_UPDATE_EXPECT").is_none() {
             return;
         }
-        let rules = std::sync::Arc::new(rules().unwrap());
+        let rules = Arc::new(rules().unwrap());
         for case in cases() {
             let path = format!(
                 "{}/rules/{}",

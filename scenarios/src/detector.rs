@@ -7,7 +7,7 @@
 //!
 //! **Who did it.** `Meta.source_ip`, if it is an address; an event without one is not poured into scenarios about
 //! addresses. IPv6 is grouped by its /64. If the address is a trusted proxy of the line's source, the client is
-//! the last address in `Meta.forwarded_for` that is no such proxy; if there is none, nobody is blamed.
+//! the one behind it (see `proxy`); if there is none, nobody is blamed.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use crate::event::{Event, Kind, Namespace, parse_address};
 use crate::expr::Env;
 use crate::kept::Kept;
 use crate::line::{LINE_BYTES_MAX, Line};
+use crate::login::{Login, Logins, is_login};
 use crate::overflow::{Overflow, Scope};
 use crate::parser::Scratch;
 use crate::rules::Rules;
@@ -36,6 +37,8 @@ const DISORDER: Duration = Duration::from_secs(10 * 60);
 pub const REPEATED_MAX: u32 = 100;
 /// How often a detection may be poured again, and what comes of that again.
 const REPROCESS_DEPTH_MAX: usize = 8;
+/// How many detections may be poured again because of one line, so that rules that set off each other end.
+const REPROCESSED_MAX: usize = 64;
 
 /// What a detector may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,12 +95,15 @@ pub struct Detector {
     limits: Limits,
     buckets: Buckets,
     attempts: Attempts,
+    logins: Logins,
     stash: Arc<Stash>,
     scratch: Scratch,
     /// The event that `handle` fills, again and again.
     event: Option<Event>,
     matching: Vec<u32>,
     skew: Skew,
+    /// Detections that were poured again because of this line.
+    reprocessed: usize,
     /// The latest time of handling.
     clock: Timestamp,
     counters: Counters,
@@ -110,11 +116,13 @@ impl Detector {
         Detector {
             buckets: Buckets::new(rules.scenarios.len(), seed, limits.bucket_bytes_max),
             attempts: Attempts::new(seed),
+            logins: Logins::default(),
             stash: Arc::default(),
             scratch: Scratch::default(),
             event: Some(rules.new_event()),
             matching: Vec::new(),
             skew: Skew::default(),
+            reprocessed: 0,
             clock: Timestamp::EPOCH,
             counters: Counters::default(),
             rules,
@@ -177,15 +185,12 @@ impl Detector {
             return overflows;
         }
         self.counters.parsed += 1;
-        let Some(at) = happened_at(event, self.clock) else {
-            self.counters.undated += 1;
-            return overflows;
-        };
+        let at = happened_at(event, self.clock);
         if !replay && let Some(said) = event.log_time {
             self.skew
                 .see(&event.source, said.timestamp(), event.received_at);
         }
-        if replay {
+        if let Some(at) = at.filter(|_| replay) {
             self.clock = self.clock.max(at);
             overflows = self.tick(self.clock);
         }
@@ -195,6 +200,16 @@ impl Detector {
         }
         let Ok(address) = self.source(event) else {
             self.counters.proxy_unresolved += 1;
+            return overflows;
+        };
+        if let Some(address) = address
+            && is_login(event.field(self.rules.own.log_type))
+        {
+            self.logins
+                .add(address, event.field(self.rules.own.service));
+        }
+        let Some(at) = at else {
+            self.counters.undated += 1;
             return overflows;
         };
         let own = self.rules.own;
@@ -207,6 +222,7 @@ impl Detector {
             self.counters.joined += 1;
             return overflows;
         }
+        self.reprocessed = 0;
         self.pour_event(event, at, address, &mut overflows, 0);
         overflows
     }
@@ -216,12 +232,20 @@ impl Detector {
         self.skew.news()
     }
 
+    /// The successful logins since the last call, each once, oldest first; at most
+    /// [`LOGINS_MAX`](crate::LOGINS_MAX). Every line counts that was understood and that no allowlist let pass, of a
+    /// replay as well.
+    pub fn take_logins(&mut self) -> Vec<Login> {
+        self.logins.take()
+    }
+
     /// Give up what is over: buckets that leaked empty, counters that are due.
     pub fn tick(&mut self, now: Timestamp) -> Vec<Overflow> {
         let rules = Arc::clone(&self.rules);
         let due = self.buckets.expire(&rules.scenarios, now, &rules.keys);
         let mut overflows = Vec::new();
         for overflow in due {
+            self.reprocessed = 0;
             self.finish(overflow, now, &mut overflows, 0);
         }
         overflows
@@ -241,14 +265,9 @@ impl Detector {
         let Some(address) = parse_address(event.field(own.source_ip)) else {
             return Ok(None);
         };
+        // The rules put the client in its place as soon as they know both; a proxy that still stands here hides it.
         if event.source.trusts_proxy(address) {
-            let source = Arc::clone(&event.source);
-            let client = client_behind(event.field(own.forwarded_for), |hop| {
-                source.trusts_proxy(hop)
-            });
-            let client = client.ok_or(ProxyHidesClient)?;
-            event.set(own.source_ip, client.to_string().as_bytes());
-            return Ok(Some(client));
+            return Err(ProxyHidesClient);
         }
         if address.is_ipv4() && event.field(own.source_ip).contains(&b':') {
             event.set(own.source_ip, address.to_string().as_bytes());
@@ -316,7 +335,7 @@ impl Detector {
         self.matching = matching;
     }
 
-    /// Postoverflows, and once more into the buckets if the scenario says so.
+    /// Postoverflows, and once more into the buckets if the scenario says so and nobody let it off.
     fn finish(
         &mut self,
         mut overflow: Overflow,
@@ -327,23 +346,50 @@ impl Detector {
         let rules = Arc::clone(&self.rules);
         self.counters.overflows += 1;
         if rules.has_postoverflows() {
-            let mut event = rules.new_event();
-            event.start_overflow(Arc::new(overflow.clone()), now);
-            rules.postprocess(&mut event, now, &mut self.scratch, &self.stash);
-            overflow.whitelisted = event.whitelisted.map(|reason| reason.to_string());
+            self.judge(&mut overflow, now);
         }
         let scenario = rules
             .scenarios
             .iter()
             .find(|scenario| scenario.name == overflow.scenario);
-        if scenario.is_some_and(|scenario| scenario.reprocess) && depth < REPROCESS_DEPTH_MAX {
-            let mut event = rules.new_event();
-            event.start_overflow(Arc::new(overflow.clone()), now);
+        let again = overflow.whitelisted.is_none()
+            && depth < REPROCESS_DEPTH_MAX
+            && self.reprocessed < REPROCESSED_MAX
+            && scenario.is_some_and(|scenario| scenario.reprocess);
+        if !again {
             overflows.push(overflow);
-            let at = event.log_time.map_or(now, |time| time.timestamp());
-            self.pour_event(&mut event, at, None, overflows, depth + 1);
+            return;
+        }
+        self.reprocessed += 1;
+        let mut event = rules.new_event();
+        event.start_overflow(Arc::new(overflow.clone()), now);
+        overflows.push(overflow);
+        let at = event.log_time.map_or(now, |time| time.timestamp());
+        self.pour_event(&mut event, at, None, overflows, depth + 1);
+    }
+
+    /// Ask the postoverflows about each attacker by himself: who is listed is let off, and nobody else with him.
+    /// The detection is whitelisted if nobody is left.
+    fn judge(&mut self, overflow: &mut Overflow, now: Timestamp) {
+        let rules = Arc::clone(&self.rules);
+        let mut event = rules.new_event();
+        let mut judged = Arc::new(overflow.clone());
+        let (mut left, mut reason) = (Vec::new(), None);
+        for attacker in &overflow.attackers {
+            Arc::make_mut(&mut judged).attackers = vec![attacker.clone()];
+            event.start_overflow(Arc::clone(&judged), now);
+            rules.postprocess(&mut event, now, &mut self.scratch, &self.stash);
+            match event.whitelisted.take() {
+                Some(listed) => reason = Some(listed),
+                None => left.push(attacker.clone()),
+            }
+            // Lets go of the detection, so that the next attacker is put into it without a copy.
+            event.kind = Kind::Log;
+        }
+        if left.is_empty() {
+            overflow.whitelisted = reason.map(|reason| reason.to_string());
         } else {
-            overflows.push(overflow);
+            overflow.attackers = left;
         }
     }
 
@@ -421,28 +467,6 @@ fn repeated(text: &[u8]) -> u32 {
     times.unwrap_or(1).clamp(1, REPEATED_MAX)
 }
 
-/// The last hop of an `X-Forwarded-For` list that is no proxy of ours. What stands before it, the client wrote.
-fn client_behind(forwarded_for: &[u8], is_proxy: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
-    for hop in forwarded_for.rsplit(|byte| *byte == b',') {
-        let address = hop_address(hop.trim_ascii())?;
-        if !is_proxy(address) {
-            return Some(address);
-        }
-    }
-    None
-}
-
-/// `1.2.3.4`, `1.2.3.4:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`.
-fn hop_address(hop: &[u8]) -> Option<IpAddr> {
-    if let Some(address) = parse_address(hop) {
-        return Some(address);
-    }
-    match hop.strip_prefix(b"[") {
-        Some(rest) => parse_address(rest.split(|byte| *byte == b']').next()?),
-        None => parse_address(hop.split(|byte| *byte == b':').next()?),
-    }
-}
-
 impl Event {
     /// `Meta` as text, for people: what is not UTF-8 is replaced.
     #[must_use]
@@ -458,35 +482,6 @@ impl Event {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn check(forwarded_for: &str, expected: Option<&str>) {
-        let proxies =
-            ["192.0.2.1", "192.0.2.2", "2001:db8::1"].map(|proxy| proxy.parse::<IpAddr>().unwrap());
-        let client = client_behind(forwarded_for.as_bytes(), |hop| proxies.contains(&hop));
-        assert_eq!(
-            client,
-            expected.map(|address| address.parse().unwrap()),
-            "{forwarded_for}"
-        );
-    }
-
-    #[test]
-    fn the_client_is_the_last_hop_that_is_no_proxy() {
-        check("203.0.113.9", Some("203.0.113.9"));
-        check("203.0.113.9, 192.0.2.1", Some("203.0.113.9"));
-        check(
-            "8.8.8.8, 203.0.113.9,192.0.2.2 , 192.0.2.1",
-            Some("203.0.113.9"),
-        );
-        check("203.0.113.9:4711", Some("203.0.113.9"));
-        check("[2001:db8::9]:80, [2001:db8::1]", Some("2001:db8::9"));
-        check("::ffff:203.0.113.9", Some("203.0.113.9"));
-        check("192.0.2.1, 192.0.2.2", None);
-        check("", None);
-        check("-", None);
-        check("unknown, 192.0.2.1", None);
-        check("203.0.113.9, garbage", None);
-    }
 
     #[test]
     fn one_line_counts_as_often_as_it_says_within_reason() {

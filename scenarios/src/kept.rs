@@ -49,7 +49,11 @@ impl Kept {
 
     /// What it costs to keep it, about.
     pub(crate) fn bytes(&self) -> usize {
-        size_of::<Kept>() + self.meta.len() + 32
+        let overflow = self
+            .overflow
+            .as_ref()
+            .map_or(0, |overflow| overflow.bytes());
+        size_of::<Kept>() + self.meta.len() + 32 + overflow
     }
 
     /// `Meta` by slot, in the order it was set.

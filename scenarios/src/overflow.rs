@@ -2,7 +2,7 @@
 //!
 //! This is what leaves the crate; `node::engine` makes a decision of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -105,4 +105,37 @@ pub struct Overflow {
     pub leakspeed_ms: u64,
     /// Set by a postoverflow: this is not to be acted upon, and why.
     pub whitelisted: Option<String>,
+}
+
+/// What an entry of a map costs beside its texts, about.
+const ENTRY_BYTES: usize = 64;
+
+impl Overflow {
+    /// The services that the kept lines are about, by their `Meta.service`.
+    #[must_use]
+    pub fn services(&self) -> BTreeSet<&str> {
+        let services = self
+            .events
+            .iter()
+            .filter_map(|event| event.meta.get("service"));
+        services
+            .map(String::as_str)
+            .filter(|service| !service.is_empty())
+            .collect()
+    }
+
+    /// What it costs to keep it, about.
+    pub(crate) fn bytes(&self) -> usize {
+        let attackers = self.attackers.iter().map(|attacker| {
+            let range = attacker.range.as_ref().map_or(0, String::len);
+            size_of::<Attacker>() + attacker.value.len() + range
+        });
+        let events = self.events.iter().map(|event| {
+            let meta = event.meta.iter();
+            let time = event.log_time.as_ref().map_or(0, String::len);
+            let fields = meta.map(|(key, value)| ENTRY_BYTES + key.len() + value.len());
+            size_of::<Poured>() + time + fields.sum::<usize>()
+        });
+        size_of::<Overflow>() + attackers.sum::<usize>() + events.sum::<usize>()
+    }
 }

@@ -88,6 +88,7 @@ pub struct Scratch {
 pub(crate) struct Context<'a> {
     pub(crate) stash: StashAt<'a>,
     pub(crate) source_ip: Slot,
+    pub(crate) forwarded_for: Slot,
 }
 
 impl Context<'_> {

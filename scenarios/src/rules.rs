@@ -16,6 +16,7 @@ use crate::grok::Patterns;
 use crate::index::Index;
 use crate::line::Line;
 use crate::parser::{Context, Node, OnSuccess, Scratch};
+use crate::proxy;
 use crate::scenario::Scenario;
 use crate::stash::{Stash, StashAt};
 use crate::trace::{Observer, Trace};
@@ -59,6 +60,8 @@ pub(crate) struct OwnSlots {
     pub(crate) attempt: Slot,
     pub(crate) attempt_part: Slot,
     pub(crate) repeated: Slot,
+    pub(crate) log_type: Slot,
+    pub(crate) service: Slot,
 }
 
 /// All rules of a node, compiled.
@@ -262,6 +265,8 @@ impl RulesBuilder {
             attempt: own("attempt")?,
             attempt_part: own("attempt_part")?,
             repeated: own("repeated")?,
+            log_type: own("log_type")?,
+            service: own("service")?,
         };
         let keys = Arc::new(self.keys);
         let scenario_index =
@@ -395,6 +400,7 @@ impl Rules {
         let context = Context {
             stash: StashAt { stash, now },
             source_ip: self.own.source_ip,
+            forwarded_for: self.own.forwarded_for,
         };
         let mut candidates = std::mem::take(&mut scratch.candidates);
         let understood = stages.iter().all(|stage| {
@@ -447,6 +453,7 @@ impl Stage {
             let node = &self.nodes[number as usize];
             if node.run(event, context, scratch, observer) {
                 understood = true;
+                proxy::resolve(event, context.source_ip, context.forwarded_for);
                 if node.on_success == OnSuccess::NextStage {
                     break;
                 }

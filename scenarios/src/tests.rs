@@ -414,6 +414,293 @@ fn a_proxy_is_never_blamed() {
     assert_eq!(detector.counters().proxy_unresolved, 1);
 }
 
+/// An allowlist of rules is about clients, not about the proxy that they came through.
+#[test]
+fn allowlists_judge_the_client_behind_a_trusted_proxy() {
+    let parser = PARSER.replace(
+        "  - meta: user\n",
+        "  - meta: forwarded_for\n    expression: evt.Parsed.user\n  - meta: user\n",
+    );
+    let lists = [
+        "whitelist:\n  reason: private\n  ip: [8.8.8.8]\n  cidr: [10.0.0.0/8, 192.168.0.0/16]\n",
+        "whitelist:\n  reason: private\n  expression:\n    - evt.Meta.source_ip in ['8.8.8.8', '10.0.0.1', '192.168.0.7']\n",
+    ];
+    for list in lists {
+        let list = format!("name: t/list\ndescription: d\nfilter: 'true'\n{list}");
+        let files = [
+            ("parsers/s01-parse/test.yaml", parser.as_str()),
+            ("parsers/s02-enrich/list.yaml", list.as_str()),
+            ("scenarios/test.yaml", &scenario("trigger", "")),
+        ];
+        let source = Arc::new(Source {
+            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+            ..(*source()).clone()
+        });
+        let mut detector = Detector::new(with_files(&files).unwrap(), Limits::default(), 7);
+        let lines = [
+            "0 10.0.0.1 203.0.113.9 x",
+            "1 10.0.0.1 203.0.113.9,8.8.8.8 x",
+            "2 10.0.0.1 8.8.8.8,203.0.113.10,10.0.0.2 x",
+            "3 192.168.0.7 203.0.113.9 x",
+            "4 10.0.0.1 192.168.0.7 x",
+            "5 203.0.113.11 8.8.8.8 x",
+        ];
+        let overflows = feed(&mut detector, &source, &lines.map(str::to_owned));
+        assert_eq!(
+            told(&overflows),
+            [
+                "0s t/s 203.0.113.9 x1",
+                "2s t/s 203.0.113.10 x1",
+                "5s t/s 203.0.113.11 x1"
+            ],
+            "{list}"
+        );
+        assert_eq!(detector.counters().whitelisted, 3, "{list}");
+    }
+}
+
+/// Lines that come out of order, as several log files read one after the other do: what counts is when they happened.
+#[test]
+fn lines_out_of_order_are_counted_when_they_happened() {
+    let window = scenario(
+        "conditional",
+        "capacity: -1\nleakspeed: 10m\ncache_size: 3\ncondition: \"len(queue.Queue) >= 3 && queue.Queue[-1].Time - queue.Queue[-3].Time <= duration('10m')\"",
+    );
+    // Three within a quarter of an hour in any order are none within ten minutes.
+    check_times(&window, &[0, 450, 900], &[]);
+    check_times(&window, &[900, 450, 899, 0], &["900s t/s 1.2.3.4 x3"]);
+    check_times(&window, &[900, 450, 290], &[]);
+    check_times(&window, &[450, 0, 900], &[]);
+    check_times(&window, &[400, 0, 500], &["500s t/s 1.2.3.4 x3"]);
+    // What is older than the bucket's life does not belong into it.
+    check_times(&window, &[1000, 1, 2, 3, 1001], &[]);
+
+    let leaky = scenario("leaky", "capacity: 2\nleakspeed: 10s");
+    // A backlog that never ran over in its own order does not in another one.
+    check_times(&leaky, &[40, 20, 30], &[]);
+    check_times(&leaky, &[20, 0, 10, 30, 40], &[]);
+    check_times(&leaky, &[30, 20, 10, 40], &[]);
+    // One that did still does.
+    check_times(&leaky, &[20, 1, 0, 2], &["20s t/s 1.2.3.4 x4"]);
+    check_times(&leaky, &[1, 0, 2], &["2s t/s 1.2.3.4 x3"]);
+    check_times(&leaky, &[2, 0, 1], &["2s t/s 1.2.3.4 x3"]);
+    // Seconds that are swapped in a burst hide nothing.
+    let burst: Vec<u64> = (0..40).map(|n| [10, 9][n % 2] + n as u64 / 8).collect();
+    let small = scenario("leaky", "capacity: 30\nleakspeed: 10s\ncache_size: 2");
+    check_times(&small, &burst, &["13s t/s 1.2.3.4 x31"]);
+    // Older than all that is remembered: each line costs at most what it would have cost alone.
+    let old: Vec<u64> = (0..31)
+        .map(|n| 320 + n / 8)
+        .chain((0..30).map(|n| n * 10))
+        .collect();
+    check_times(
+        &scenario("leaky", "capacity: 31\nleakspeed: 10s\ncache_size: 2"),
+        &old,
+        &[],
+    );
+}
+
+const LISTED: &str = "name: t/list\ndescription: d\nfilter: 'true'\nwhitelist:\n  reason: ours\n  ip: [1.1.1.1, 3.3.3.3]\n";
+
+#[test]
+fn a_whitelisted_detection_is_not_poured_again() {
+    let again = "type: leaky\nname: t/first\ndescription: d\nfilter: evt.Meta.log_type == 'x'\ngroupby: evt.Meta.source_ip\ncapacity: 1\nleakspeed: 10s\nreprocess: true\n---\ntype: trigger\nname: t/second\ndescription: d\nfilter: evt.Overflow.Alert?.GetScenario() == 't/first'\n";
+    let files = [
+        ("parsers/s01-parse/test.yaml", PARSER),
+        ("scenarios/test.yaml", again),
+        ("postoverflows/s01-whitelist/list.yaml", LISTED),
+    ];
+    let mut detector = Detector::new(with_files(&files).unwrap(), Limits::default(), 7);
+    let lines = [
+        "0 1.1.1.1 a x",
+        "0 1.1.1.1 a x",
+        "1 2.2.2.2 a x",
+        "1 2.2.2.2 a x",
+    ];
+    let overflows = feed(&mut detector, &source(), &lines.map(str::to_owned));
+    assert_eq!(
+        told(&overflows),
+        [
+            "0s t/first 1.1.1.1 x2",
+            "1s t/first 2.2.2.2 x2",
+            "1s t/second 2.2.2.2 x1"
+        ]
+    );
+    assert_eq!(overflows[0].whitelisted.as_deref(), Some("ours"));
+}
+
+#[test]
+fn of_several_attackers_the_listed_ones_are_let_off() {
+    let by_user = "type: leaky\nname: t/s\ndescription: d\nfilter: evt.Meta.log_type == 'x'\ngroupby: evt.Meta.user\ndistinct: evt.Meta.source_ip\ncapacity: 1\nleakspeed: 1m\n";
+    let files = [
+        ("parsers/s01-parse/test.yaml", PARSER),
+        ("scenarios/test.yaml", by_user),
+        ("postoverflows/s01-whitelist/list.yaml", LISTED),
+    ];
+    let cases = [
+        (
+            ["0 1.1.1.1 a x", "0 2.2.2.2 a x"],
+            "0s t/s 2.2.2.2 x2",
+            None,
+        ),
+        (
+            ["0 5.5.5.5 a x", "0 2.2.2.2 a x"],
+            "0s t/s 2.2.2.2+5.5.5.5 x2",
+            None,
+        ),
+        (
+            ["0 1.1.1.1 a x", "0 3.3.3.3 a x"],
+            "0s t/s 1.1.1.1+3.3.3.3 x2",
+            Some("ours"),
+        ),
+    ];
+    for (lines, expected, whitelisted) in cases {
+        let mut detector = Detector::new(with_files(&files).unwrap(), Limits::default(), 7);
+        let overflows = feed(&mut detector, &source(), &lines.map(str::to_owned));
+        assert_eq!(told(&overflows), [expected]);
+        assert_eq!(
+            overflows[0].whitelisted.as_deref(),
+            whitelisted,
+            "{lines:?}"
+        );
+    }
+}
+
+/// What a rule makes of a line, and detections that are poured again, are in the budget like all the rest.
+#[test]
+fn scopes_and_detections_that_are_kept_are_counted() {
+    let long = "u".repeat(20_000);
+    let scoped = scenario(
+        "leaky",
+        "capacity: 5\nleakspeed: 1h\nscope:\n  type: own\n  expression: evt.Meta.user + evt.Meta.user",
+    );
+    let mut detector = Detector::new(rules(&scoped).unwrap(), Limits::default(), 7);
+    feed(&mut detector, &source(), &[format!("0 1.2.3.4 {long} x")]);
+    let taken = detector.counters().bucket_bytes;
+    assert!((8000..10_000).contains(&taken), "cut and counted: {taken}");
+
+    let again = "type: leaky\nname: t/first\ndescription: d\nfilter: evt.Meta.log_type == 'x'\ngroupby: evt.Meta.source_ip\ncapacity: 19\nleakspeed: 10s\nreprocess: true\n---\ntype: leaky\nname: t/second\ndescription: d\nfilter: evt.Overflow.Alert?.GetScenario() == 't/first'\ncapacity: 5\nleakspeed: 1h\n";
+    let mut detector = Detector::new(rules(again).unwrap(), Limits::default(), 7);
+    let lines = vec![format!("0 1.2.3.4 {} x", &long[..2000]); 20];
+    assert_eq!(feed(&mut detector, &source(), &lines).len(), 1);
+    let taken = detector.counters().bucket_bytes;
+    assert!(
+        taken > 40_000,
+        "the detection with its twenty lines: {taken}"
+    );
+}
+
+/// Rules whose detections set off each other twofold come to an end.
+#[test]
+fn detections_that_multiply_come_to_an_end() {
+    let double = |name: &str| {
+        format!(
+            "type: trigger\nname: {name}\ndescription: d\nfilter: evt.Meta.log_type == 'x' || evt.Overflow.Alert?.GetScenario() != ''\nreprocess: true\n"
+        )
+    };
+    let four = ["t/a", "t/b", "t/c", "t/d"].map(double).join("---\n");
+    let mut detector = Detector::new(rules(&four).unwrap(), Limits::default(), 7);
+    let overflows = feed(&mut detector, &source(), &[format!("0 {A}")]);
+    assert!(
+        (100..1000).contains(&overflows.len()),
+        "{}",
+        overflows.len()
+    );
+}
+
+/// A bucket whose scope cannot be told takes no room.
+#[test]
+fn a_scope_that_fails_leaves_no_bucket() {
+    let failing = scenario(
+        "leaky",
+        "capacity: 5\nleakspeed: 1h\nscope:\n  type: own\n  expression: \"evt.Meta.user == 'bad' ? fromJSON(evt.Meta.user) : evt.Meta.user\"",
+    );
+    let mut detector = Detector::new(rules(&failing).unwrap(), Limits::default(), 7);
+    feed(&mut detector, &source(), &["0 1.2.3.4 bad x".to_owned()]);
+    let counters = detector.counters();
+    assert_eq!((counters.buckets, counters.failures), (0, 1));
+}
+
+/// Who logs in is told, whatever the log says besides; and what a detection is about.
+#[test]
+fn logins_are_told_and_the_services_of_a_detection() {
+    let bundled = Arc::new(crate::bundled::rules().unwrap());
+    let log = [
+        "Accepted password for alice from 198.51.100.7 port 40711 ssh2",
+        "Accepted publickey for alice from 198.51.100.7 port 40712 ssh2: ED25519 SHA256:abc",
+        "Accepted publickey for bob from ::ffff:192.0.2.8 port 40711 ssh2: ED25519 SHA256:abc",
+        "Failed password for root from 203.0.113.9 port 1 ssh2",
+    ];
+    let told = |dated: bool, replay: bool| {
+        let source = Arc::new(Source {
+            log_time: replay,
+            ..Source::file("auth.log", "sshd")
+        });
+        let mut detector = Detector::new(Arc::clone(&bundled), Limits::default(), 7);
+        for (id, text) in log.iter().enumerate() {
+            let head = if dated {
+                "Mar  1 10:00:00 host sshd[7]: "
+            } else {
+                ""
+            };
+            let text = format!("{head}{text}");
+            let line = Line {
+                text: text.as_bytes(),
+                source: &source,
+                id: id as u64,
+                received_at: Timestamp::from_secs(START),
+            };
+            detector.handle(&line, Timestamp::from_secs(START));
+        }
+        let logins = detector.take_logins();
+        assert_eq!(detector.take_logins(), []);
+        logins
+    };
+    let login = |address: &str| crate::Login {
+        address: address.parse().unwrap(),
+        service: "ssh".to_owned(),
+    };
+    for (dated, replay) in [(true, true), (true, false), (false, true), (false, false)] {
+        assert_eq!(
+            told(dated, replay),
+            [login("198.51.100.7"), login("192.0.2.8")],
+            "dated {dated}, replay {replay}"
+        );
+    }
+
+    let parser = PARSER.replace(
+        "  - meta: user\n",
+        "  - meta: service\n    expression: evt.Parsed.user\n  - meta: user\n",
+    );
+    let list = "name: t/list\ndescription: d\nfilter: 'true'\nwhitelist:\n  reason: ours\n  ip: [1.1.1.1]\n";
+    let files = [
+        ("parsers/s01-parse/test.yaml", parser.as_str()),
+        ("parsers/s02-enrich/list.yaml", list),
+        (
+            "scenarios/test.yaml",
+            &scenario("leaky", "capacity: 2\nleakspeed: 10s"),
+        ),
+    ];
+    let mut detector = Detector::new(with_files(&files).unwrap(), Limits::default(), 7);
+    let lines = [
+        "0 5.5.5.5 http x",
+        "0 5.5.5.5 ssh x",
+        "0 5.5.5.5 ssh x",
+        "0 1.1.1.1 ssh auth_success",
+        "0 2001:db8::7 web auth_success",
+        "0 nobody web auth_success",
+        "0 2.2.2.2 pbs pbs_success-auth",
+    ];
+    let overflows = feed(&mut detector, &source(), &lines.map(str::to_owned));
+    assert_eq!(Vec::from_iter(overflows[0].services()), ["http", "ssh"]);
+    let logins = detector.take_logins();
+    let logins: Vec<_> = logins
+        .iter()
+        .map(|login| format!("{} {}", login.address, login.service))
+        .collect();
+    assert_eq!(logins, ["2001:db8::7 web", "2.2.2.2 pbs"]);
+}
+
 #[test]
 fn buckets_keep_to_their_budget_and_a_flood_pays_for_itself() {
     let flood = scenario("leaky", "capacity: 2\nleakspeed: 1h");
@@ -597,6 +884,24 @@ proptest! {
             }
         }
         prop_assert_eq!(told(&feed(&mut detector, &source(), &lines)), expected);
+    }
+
+    /// In no order of its lines does a log give a detection that it does not give in order.
+    #[test]
+    fn no_order_of_the_lines_makes_a_detection(
+        times in prop::collection::vec(0u64..300, 1..40).prop_shuffle(), capacity in 1i64..5, cache in 1i64..5,
+    ) {
+        let leaky = scenario("leaky", &format!("capacity: {capacity}\ncache_size: {cache}\nleakspeed: 10s"));
+        let window = "type: conditional\nname: t/w\ndescription: d\nfilter: evt.Meta.log_type == 'x'\ngroupby: evt.Meta.source_ip\ncapacity: -1\nleakspeed: 40s\ncache_size: 4\ncondition: \"len(queue.Queue) >= 4 && queue.Queue[-1].Time - queue.Queue[-4].Time <= duration('40s')\"";
+        let rules = rules(&format!("{leaky}---\n{window}\n")).unwrap();
+        let found = |times: &[u64]| -> HashSet<String> {
+            let mut detector = Detector::new(Arc::clone(&rules), Limits::default(), 7);
+            let overflows = feed(&mut detector, &source(), &lines_of(A, times));
+            overflows.iter().map(|overflow| overflow.scenario.to_string()).collect()
+        };
+        let mut sorted = times.clone();
+        sorted.sort_unstable();
+        prop_assert!(found(&times).is_subset(&found(&sorted)));
     }
 
     /// Saved and put back at any point, by way of bytes, the detector goes on as if nothing had been.

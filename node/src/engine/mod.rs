@@ -200,6 +200,9 @@ impl Engine {
             Input::Line(line) => {
                 self.counters.lines += 1;
                 let overflows = self.detector.handle(&line, now);
+                for login in self.detector.take_logins() {
+                    self.logged_in(login.address, &login.service, now, &mut actions);
+                }
                 self.take(overflows, now, &mut actions);
                 let skewed = self.detector.skewed().map(Notice::Skewed);
                 actions.extend(skewed.map(Action::Notice));
@@ -485,10 +488,6 @@ impl Engine {
     }
 
     /// Somebody has logged in.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the detector does not tell of logins yet")
-    )]
     fn logged_in(
         &mut self,
         address: IpAddr,
