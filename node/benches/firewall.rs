@@ -46,7 +46,10 @@ fn main() -> ExitCode {
                 here,
                 "this must not run in the machine's namespace"
             );
-            bench();
+            // `-- drop` measures only the latter.
+            if !std::env::args().any(|argument| argument == "drop") {
+                bench();
+            }
             from_line_to_drop();
             ExitCode::SUCCESS
         }
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
             let status = Command::new("unshare")
                 .arg("-n")
                 .arg(own)
+                .args(std::env::args().skip(1))
                 .env(OUTSIDE, here)
                 .status();
             if status.is_ok_and(|status| status.success()) {
@@ -92,6 +96,8 @@ fn bench() {
     }
     in_a_full_set(&mut nftables, &dir.path().join("one.nft"));
     nftables.open().expect("it works");
+    // What was compared with would drop the packets of what follows.
+    shell("nft delete table inet plain");
 }
 
 /// Sends a packet now and then, until nobody wants any more.

@@ -40,7 +40,7 @@ pub(super) fn run(global: &Global, out: &mut Out) -> Result<()> {
         )?,
         (false, "failing") => out.styled(
             Style::Warning,
-            "Nobody is blocked",
+            "What is new is not enforced",
             &format!(
                 ": {} refuses ({})",
                 status.firewall,

@@ -23,6 +23,9 @@ pub const LOG_TYPES: [&str; 7] = [
     "syslog", "nginx", "apache", "caddy", "traefik", "haproxy", "sshd",
 ];
 
+/// Most decisions that may be asked for: as many as the operator's book holds.
+pub const DECISIONS_MAX: usize = 1_000_000;
+
 /// Where a log is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Where {
@@ -226,9 +229,14 @@ impl Reader<'_> {
         if let Some(burst) = self.count(file.breaker.burst.as_ref())? {
             budget.burst = number(burst);
         }
-        settings.decisions_max = self
-            .count(file.limits.decisions.as_ref())?
-            .unwrap_or(settings.decisions_max);
+        if let (Some(at), Some(count)) = (
+            &file.limits.decisions,
+            self.count(file.limits.decisions.as_ref())?,
+        ) {
+            let fits = (count <= DECISIONS_MAX).then_some(count);
+            settings.decisions_max =
+                self.at(at, fits.ok_or(format!("must be at most {DECISIONS_MAX}")))?;
+        }
         settings.alerts_max = self
             .count(file.limits.alerts.as_ref())?
             .unwrap_or(settings.alerts_max);
@@ -478,6 +486,10 @@ mod tests {
             "3: no time zone \"Mars\" on this machine, expected one such as Europe/Berlin or UTC: `timedatectl list-timezones` lists them; if it lists none, install tzdata",
         );
         fails("[limits]\ndecisions = 0\n", "2: must be at least 1");
+        fails(
+            "[limits]\ndecisions = 2000000\n",
+            "2: must be at most 1000000",
+        );
         fails(
             "allow = [\n '10.0.0.1',\n '64:ff9b::/96' ]\n",
             "3: 64:ff9b::/96 is everybody: to block nobody at all use `lymph panic` or `lymph run --firewall dry-run`",

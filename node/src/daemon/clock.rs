@@ -38,6 +38,8 @@ pub struct Clock {
     /// What the daemon's time was when `base` was read.
     time: Timestamp,
     base: Reading,
+    /// Whether the machine has slept since this was last asked.
+    has_slept: bool,
 }
 
 impl Clock {
@@ -51,6 +53,7 @@ impl Clock {
         Clock {
             time: base.wall,
             base,
+            has_slept: false,
         }
     }
 
@@ -75,12 +78,18 @@ impl Clock {
         self.check_at(Reading::take())
     }
 
+    /// Whether the machine has slept since the last call: clocks in the kernel that stand still meanwhile are behind.
+    pub fn take_sleep(&mut self) -> bool {
+        std::mem::take(&mut self.has_slept)
+    }
+
     fn check_at(&mut self, reading: Reading) -> Option<Timestamp> {
         let awake = reading
             .monotonic
             .saturating_duration_since(self.base.monotonic);
         let passed = match (self.base.boot, reading.boot) {
             (Some(then), Some(now)) if now.saturating_sub(then) > awake + STEP_MIN => {
+                self.has_slept = true;
                 now.saturating_sub(then)
             }
             _ => awake,

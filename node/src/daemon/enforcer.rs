@@ -55,13 +55,16 @@ pub(super) struct Enforcer {
     pending: BTreeMap<Entry, Option<Timestamp>>,
     /// Whether the firewall must be given everything anew.
     needs_all: bool,
+    /// Whether it must be told to let everybody in: that is not done with being sent.
+    needs_open: bool,
     /// Whether an order is under way whose end will be told.
     under_way: bool,
     not_before: Stopwatch,
     pause: Duration,
     /// Where the look-up of all entries stands.
     verify_from: Option<Entry>,
-    verify: Verify,
+    /// How many times all entries are still to be looked up as soon as possible: somebody else changed something.
+    rounds: u8,
     last_verify: Stopwatch,
     /// Who waits for everything to be in force.
     waiting: Vec<oneshot::Sender<Settled>>,
@@ -69,15 +72,6 @@ pub(super) struct Enforcer {
     pub(super) mended: u64,
     /// Packets that were dropped since the table was made.
     pub(super) packets: u64,
-}
-
-/// Which look-ups are to be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verify {
-    /// A part now and then.
-    Sampling,
-    /// All, as soon as possible: somebody else changed something.
-    Everything,
 }
 
 /// What somebody who waited is told.
@@ -116,6 +110,8 @@ impl Enforcer {
             false => State::Sound,
         };
         Enforcer {
+            // An earlier run may have left something in it.
+            needs_open: state == State::Panic,
             writer,
             words,
             name,
@@ -127,7 +123,7 @@ impl Enforcer {
             not_before: Stopwatch::start(),
             pause: Duration::ZERO,
             verify_from: None,
-            verify: Verify::Sampling,
+            rounds: 0,
             last_verify: Stopwatch::start(),
             waiting: Vec::new(),
             mended: 0,
@@ -182,10 +178,22 @@ impl Enforcer {
         }
     }
 
+    /// Times in the firewall are no longer right: give it everything anew.
+    pub(super) fn resync(&mut self) {
+        self.needs_all = true;
+        self.pending.clear();
+    }
+
     /// Send what is to be sent, if the firewall is free for it.
     pub(super) fn flush(&mut self, decisions: &Decisions, now: Timestamp) {
         let rests = self.not_before.elapsed() < self.pause;
-        if self.under_way || rests || self.state == State::Panic {
+        if self.under_way || rests {
+            return;
+        }
+        if self.state == State::Panic {
+            if self.needs_open {
+                self.send(Order::Open);
+            }
             return;
         }
         let order = if self.needs_all {
@@ -206,20 +214,24 @@ impl Enforcer {
     }
 
     fn send(&mut self, order: Order) {
-        let is_all = matches!(order, Order::Replace(_));
+        let (is_all, opens) = (
+            matches!(order, Order::Replace(_)),
+            matches!(order, Order::Open),
+        );
         if self.writer.send(order) {
             self.under_way = true;
             self.needs_all &= !is_all;
+            self.needs_open &= !opens;
         } else {
             // Only look-ups can have filled the queue. What was to be sent is among everything.
-            self.needs_all = true;
+            self.needs_all |= !opens;
             (self.pause, self.not_before) = (PAUSE_MIN, Stopwatch::start());
         }
     }
 
     /// Look up a part of what should be in force.
     fn verify(&mut self, decisions: &Decisions, now: Timestamp) {
-        if self.verify == Verify::Sampling && self.last_verify.elapsed() < VERIFY_EVERY {
+        if self.rounds == 0 && self.last_verify.elapsed() < VERIFY_EVERY {
             return;
         }
         self.last_verify = Stopwatch::start();
@@ -228,7 +240,7 @@ impl Enforcer {
         let part: Vec<_> = rest.take(VERIFIED_AT_ONCE).collect();
         match part.last().filter(|_| part.len() == VERIFIED_AT_ONCE) {
             Some((last, _)) => self.verify_from = Some(*last),
-            None => (self.verify_from, self.verify) = (None, Verify::Sampling),
+            None => (self.verify_from, self.rounds) = (None, self.rounds.saturating_sub(1)),
         }
         if !part.is_empty() {
             self.send(Order::Verify(part));
@@ -255,12 +267,11 @@ impl Enforcer {
                     self.state = State::Sound;
                     heard.info = Some("the firewall works again".to_owned());
                 }
-                if self.pending.is_empty() && !self.needs_all {
-                    self.tell_waiting(&Settled::InForce);
-                }
+                self.tell_if_settled();
             }
             Word::Mended(count) => {
                 self.under_way = false;
+                self.tell_if_settled();
                 self.mended += count as u64;
                 let some = |count| match count {
                     1 => "one entry".to_owned(),
@@ -284,7 +295,8 @@ impl Enforcer {
                     "THE FIREWALL WAS CHANGED BY SOMEBODY ELSE: {why}; everything is put back now"
                 ));
             }
-            Word::Doubtful => self.verify = Verify::Everything,
+            // What was looked up before somebody changed something says nothing now: once more all of it.
+            Word::Doubtful => self.rounds = if self.verify_from.is_some() { 2 } else { 1 },
             Word::Hits { hits, packets } => {
                 self.packets = packets;
                 heard.hits = hits;
@@ -299,14 +311,19 @@ impl Enforcer {
         self.pause = (self.pause * 2).clamp(PAUSE_MIN, PAUSE_MAX);
         self.not_before = Stopwatch::start();
         let is_news = !matches!(&self.state, State::Failing(known) if known == why);
-        if self.state != State::Panic {
+        if self.state == State::Panic {
+            self.needs_open = true;
+            heard.warning = Some(format!(
+                "PANIC, BUT THE FIREWALL DOES NOT OPEN: {why}; it is tried again"
+            ));
+        } else {
             self.state = State::Failing(why.to_owned());
+            heard.warning = is_news.then(|| {
+                format!(
+                    "THE FIREWALL REFUSES: {why}; what is new is not enforced, decisions are kept, and it is tried again"
+                )
+            });
         }
-        heard.warning = is_news.then(|| {
-            format!(
-                "NOBODY IS BLOCKED: the firewall refused: {why}; decisions are kept, and it is tried again"
-            )
-        });
         self.tell_waiting(&Settled::NotInForce(why.to_owned()));
     }
 
@@ -318,14 +335,12 @@ impl Enforcer {
                 self.pending.clear();
                 self.needs_all = true;
                 self.tell_waiting(&Settled::NotInForce("panic".to_owned()));
-                if self.writer.send(Order::Open) {
-                    self.under_way = true;
-                }
+                (self.needs_open, self.pause) = (true, Duration::ZERO);
                 Some("PANIC: nothing is enforced until `lymph resume`")
             }
             (false, true) => {
                 self.state = State::Sound;
-                self.needs_all = true;
+                (self.needs_all, self.needs_open) = (true, false);
                 Some("the panic is over: decisions are enforced again")
             }
             (true, true) | (false, false) => None,
@@ -342,6 +357,12 @@ impl Enforcer {
             State::Panic => drop(tell.send(Settled::NotInForce("panic".to_owned()))),
         }
         told
+    }
+
+    fn tell_if_settled(&mut self) {
+        if self.state == State::Sound && self.pending.is_empty() && !self.needs_all {
+            self.tell_waiting(&Settled::InForce);
+        }
     }
 
     fn tell_waiting(&mut self, settled: &Settled) {

@@ -373,7 +373,11 @@ impl Daemon {
         if let Some(before) = self.clock.check() {
             let now = self.clock.now();
             self.node.take(Input::ClockStepped { before }, now);
+            self.node.enforcer.resync();
             self.last_surroundings = now;
+        }
+        if self.clock.take_sleep() {
+            self.node.enforcer.resync();
         }
         let now = self.clock.now();
         if now.since(self.last_surroundings) >= SURROUNDINGS_EVERY {

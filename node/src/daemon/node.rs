@@ -447,9 +447,9 @@ impl Node {
             State::Panic => {
                 all.push("PANIC: nothing is enforced until `lymph resume`".to_owned());
             }
-            State::Failing(why) => {
-                all.push(format!("NOBODY IS BLOCKED: the firewall refused: {why}"))
-            }
+            State::Failing(why) => all.push(format!(
+                "THE FIREWALL REFUSES, so what is new is not enforced: {why}"
+            )),
             State::Sound => {}
         }
         if !self.engine.held().is_empty() {

@@ -1,14 +1,14 @@
 //! Who is logged in over SSH right now: peers of authenticated sessions.
 //!
 //! Only a connection that has passed authentication counts. It belongs to a process that sshd has named after the
-//! user and the terminal (`sshd: alice@pts/0`), whose parent is sshd as root; before authentication the name ends in
-//! `[preauth]`, `[priv]`, `[net]` or `[accepted]`, or names nobody. What cannot be read (processes of others, without
-//! root) is left out.
+//! user and the terminal (`sshd: alice@pts/0`) and that is root's or the child of root's sshd, so that nobody can
+//! make one of those by a name alone; before authentication the name ends in `[preauth]`, `[priv]`, `[net]` or
+//! `[accepted]`, or names nobody. And it came in on a port that sshd (or systemd for it) listens on: what a user
+//! forwards through a session protects nobody. What cannot be read (processes of others, without root) is left out.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Sessions that are looked at. More people than this on one machine share few addresses.
@@ -17,21 +17,38 @@ const SESSIONS_MAX: usize = 256;
 /// The other ends of all authenticated SSH connections.
 #[must_use]
 pub(super) fn peers(proc: &Path) -> BTreeSet<IpAddr> {
-    let sessions: Vec<PathBuf> = session_processes(proc);
+    let servers = servers(proc);
+    let sessions: Vec<_> = servers
+        .iter()
+        .filter(|server| is_session(proc, server))
+        .take(SESSIONS_MAX)
+        .collect();
     if sessions.is_empty() {
         return BTreeSet::new();
     }
-    let sockets: BTreeSet<u64> = sessions
-        .iter()
-        .flat_map(|process| sockets(process))
-        .collect();
+    let of_sessions = sessions.iter().flat_map(|process| sockets(process));
+    let of_sessions: BTreeSet<u64> = of_sessions.collect();
+    let roots = servers.iter().filter(|server| is_roots(server));
+    let listening = roots.flat_map(|server| sockets(server));
+    let listening: BTreeSet<u64> = listening.chain(sockets(&proc.join("1"))).collect();
     let read = |path: &str| fs::read_to_string(proc.join(path)).unwrap_or_default();
-    let mut peers = established(&read("self/net/tcp"), &sockets);
-    peers.extend(established(&read("self/net/tcp6"), &sockets));
-    peers
+    let tables = [read("self/net/tcp"), read("self/net/tcp6")];
+    let connections: Vec<_> = tables.iter().flat_map(|table| connections(table)).collect();
+    let ports: BTreeSet<u16> = connections
+        .iter()
+        .filter(|one| one.state == LISTENING && listening.contains(&one.inode))
+        .map(|one| one.local_port)
+        .collect();
+    let came_in = connections.into_iter().filter(|one| {
+        one.state == ESTABLISHED
+            && of_sessions.contains(&one.inode)
+            && ports.contains(&one.local_port)
+    });
+    came_in.map(|one| one.peer).collect()
 }
 
-fn session_processes(proc: &Path) -> Vec<PathBuf> {
+/// All processes of sshd.
+fn servers(proc: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(proc) else {
         return Vec::new();
     };
@@ -43,19 +60,29 @@ fn session_processes(proc: &Path) -> Vec<PathBuf> {
             .is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
         is_process.then(|| entry.path())
     });
-    let is_sshd = |process: &Path| {
-        let comm = fs::read_to_string(process.join("comm")).unwrap_or_default();
-        matches!(comm.trim_end(), "sshd" | "sshd-session")
+    processes.filter(|process| is_sshd(process)).collect()
+}
+
+fn is_sshd(process: &Path) -> bool {
+    let comm = fs::read_to_string(process.join("comm")).unwrap_or_default();
+    matches!(comm.trim_end(), "sshd" | "sshd-session")
+}
+
+fn is_session(proc: &Path, process: &Path) -> bool {
+    let is_named = fs::read(process.join("cmdline")).is_ok_and(|title| is_authenticated(&title));
+    let is_child = || {
+        let parent = parent(process).map(|parent| proc.join(parent.to_string()));
+        parent.is_some_and(|parent| is_sshd(&parent) && is_roots(&parent))
     };
-    let is_session = |process: &PathBuf| {
-        is_sshd(process)
-            && fs::read(process.join("cmdline")).is_ok_and(|title| is_authenticated(&title))
-            && parent(process).is_some_and(|parent| {
-                let parent = proc.join(parent.to_string());
-                is_sshd(&parent) && fs::metadata(&parent).is_ok_and(|parent| parent.uid() == 0)
-            })
-    };
-    processes.filter(is_session).take(SESSIONS_MAX).collect()
+    is_named && (is_roots(process) || is_child())
+}
+
+/// Whether a process runs as root, really and effectively. The owner of its folder says less: that is root's as
+/// well for a process that may not be dumped.
+fn is_roots(process: &Path) -> bool {
+    let status = fs::read_to_string(process.join("status")).unwrap_or_default();
+    let uids = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    uids.is_some_and(|uids| uids.split_whitespace().all(|uid| uid == "0"))
 }
 
 /// `sshd: alice@pts/0` or `sshd-session: alice@notty`, and nothing in brackets behind it.
@@ -104,15 +131,32 @@ fn sockets(process: &Path) -> Vec<u64> {
         .collect()
 }
 
-/// The other ends of established connections among these sockets.
-fn established(table: &str, sockets: &BTreeSet<u64>) -> BTreeSet<IpAddr> {
-    let peer = |line: &str| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let (remote, state, inode) = (fields.get(2)?, fields.get(3)?, fields.get(9)?);
-        let is_one = *state == "01" && sockets.contains(&inode.parse().ok()?);
-        is_one.then(|| address(remote.split_once(':')?.0))?
-    };
-    table.lines().skip(1).filter_map(peer).collect()
+/// States of a connection in the kernel's table.
+const ESTABLISHED: &str = "01";
+const LISTENING: &str = "0A";
+
+/// A line of that table.
+#[derive(Debug)]
+struct Connection<'a> {
+    local_port: u16,
+    peer: IpAddr,
+    state: &'a str,
+    inode: u64,
+}
+
+fn connections(table: &str) -> Vec<Connection<'_>> {
+    table.lines().skip(1).filter_map(connection_of).collect()
+}
+
+fn connection_of(line: &str) -> Option<Connection<'_>> {
+    let mut fields = line.split_whitespace();
+    let (local, remote, state) = (fields.nth(1)?, fields.next()?, fields.next()?);
+    Some(Connection {
+        local_port: u16::from_str_radix(local.split_once(':')?.1, 16).ok()?,
+        peer: address(remote.split_once(':')?.0)?,
+        state,
+        inode: fields.nth(5)?.parse().ok()?,
+    })
 }
 
 /// 32-bit words in the byte order of the machine.
@@ -160,15 +204,19 @@ mod tests {
         check("", false);
     }
 
+    fn number(octets: [u8; 4]) -> String {
+        format!("{:08X}", u32::from_ne_bytes(octets))
+    }
+
+    /// A line of the kernel's table.
+    fn line(local_port: u16, remote: &str, state: &str, inode: u64) -> String {
+        format!(
+            "   0: 010200C0:{local_port:04X} {remote} {state} 00000000:00000000 00:00000000 00000000     0        0 {inode} 1 0\n"
+        )
+    }
+
     #[test]
     fn reads_the_kernels_table_of_connections() {
-        let sockets = BTreeSet::from([4242, 7]);
-        let line = |remote: &str, state: &str, inode: u64| {
-            format!(
-                "   0: 010200C0:0016 {remote} {state} 00000000:00000000 00:00000000 00000000     0        0 {inode} 1 0\n"
-            )
-        };
-        let number = |octets: [u8; 4]| format!("{:08X}", u32::from_ne_bytes(octets));
         let v4 = format!("{}:D431", number([192, 0, 2, 9]));
         let v6 = format!(
             "{}{}{}{}:D431",
@@ -185,44 +233,67 @@ mod tests {
             number([192, 0, 2, 8])
         );
         let table = "head\n".to_owned()
-            + &line(&v4, "01", 4242)
-            + &line(&v6, "01", 7)
-            + &line(&mapped, "01", 7)
-            + &line(&format!("{}:1", number([192, 0, 2, 1])), "01", 99)
-            + &line(&format!("{}:1", number([192, 0, 2, 2])), "0A", 7)
+            + &line(22, &v4, "01", 4242)
+            + &line(22, &v6, "01", 7)
+            + &line(2222, &mapped, "0A", 7)
             + "nonsense\n";
-        let found: Vec<_> = established(&table, &sockets)
+        let found: Vec<_> = connections(&table)
             .iter()
-            .map(ToString::to_string)
+            .map(|one| (one.local_port, one.peer.to_string(), one.inode))
             .collect();
-        assert_eq!(found, ["192.0.2.8", "192.0.2.9", "2001:db8::5"]);
+        assert_eq!(
+            found,
+            [
+                (22, "192.0.2.9".to_owned(), 4242),
+                (22, "2001:db8::5".to_owned(), 7),
+                (2222, "192.0.2.8".to_owned(), 7)
+            ]
+        );
     }
 
-    /// A recorded tree: a session with its monitor, and somebody who has not logged in.
+    /// A recorded tree: sessions with their monitors, somebody who has not logged in, somebody who pretends, and a
+    /// connection that a user forwards through a session.
     #[test]
-    fn finds_sessions_among_processes() {
+    fn finds_the_peers_of_sessions() {
         let proc = tempfile::tempdir().unwrap();
-        let process = |pid: u32, parent: u32, comm: &str, title: &str, socket: u64| {
+        let process = |pid: u32, parent: u32, uid: u32, comm: &str, title: &str, held: &[u64]| {
             let folder = proc.path().join(pid.to_string());
             fs::create_dir_all(folder.join("fd")).unwrap();
             fs::write(folder.join("comm"), format!("{comm}\n")).unwrap();
             fs::write(folder.join("cmdline"), title).unwrap();
             fs::write(folder.join("stat"), format!("{pid} (x) ) S {parent} 1 1")).unwrap();
-            std::os::unix::fs::symlink(format!("socket:[{socket}]"), folder.join("fd/3")).unwrap();
+            fs::write(
+                folder.join("status"),
+                format!("Name:\tx\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n"),
+            )
+            .unwrap();
+            for (n, socket) in held.iter().enumerate() {
+                let fd = folder.join(format!("fd/{n}"));
+                std::os::unix::fs::symlink(format!("socket:[{socket}]"), fd).unwrap();
+            }
         };
-        process(1, 0, "init", "init", 1);
-        process(10, 1, "sshd", "sshd: /usr/sbin/sshd [listener]", 2);
-        process(11, 10, "sshd", "sshd: alice [priv]", 3);
-        process(12, 11, "sshd", "sshd: alice@pts/0", 3);
-        process(13, 10, "sshd", "sshd: bob [preauth]", 4);
-        process(14, 1, "sshd", "sshd: mallory@pts/7", 5);
-        let sessions = session_processes(proc.path());
-        // Whoever runs this test is root, or else nobody's parent is.
-        let is_root = fs::metadata(proc.path()).unwrap().uid() == 0;
-        let expected: Vec<PathBuf> = is_root
-            .then(|| proc.path().join("12"))
-            .into_iter()
-            .collect();
-        assert_eq!(sessions, expected);
+        process(1, 0, 0, "init", "init", &[1]);
+        process(10, 1, 0, "sshd", "sshd: /usr/sbin/sshd [listener]", &[2]);
+        process(11, 10, 0, "sshd", "sshd: alice [priv]", &[3]);
+        process(12, 11, 1000, "sshd", "sshd: alice@pts/0", &[3, 30, 31]);
+        process(13, 10, 0, "sshd", "sshd: bob [preauth]", &[4]);
+        process(14, 1, 1000, "sshd", "sshd: mallory@pts/7", &[5]);
+        process(15, 12, 1000, "sshd", "sshd: mallory@pts/8", &[6]);
+        process(16, 1, 0, "sshd-session", "sshd-session: root@notty", &[7]);
+        let remote = |last: u8| format!("{}:D431", number([192, 0, 2, last]));
+        let table = "head\n".to_owned()
+            + &line(22, "00000000:0000", "0A", 2)
+            + &line(22, &remote(3), "01", 3)
+            + &line(22, &remote(4), "01", 4)
+            + &line(22, &remote(5), "01", 5)
+            + &line(22, &remote(6), "01", 6)
+            + &line(22, &remote(7), "01", 7)
+            // Forwarded: out of an ephemeral port, and in on a port that the session listens on.
+            + &line(40_000, &remote(30), "01", 30)
+            + &line(8080, "00000000:0000", "0A", 31);
+        fs::create_dir_all(proc.path().join("self/net")).unwrap();
+        fs::write(proc.path().join("self/net/tcp"), table).unwrap();
+        let found: Vec<_> = peers(proc.path()).iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["192.0.2.3", "192.0.2.7"]);
     }
 }

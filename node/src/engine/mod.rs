@@ -340,6 +340,20 @@ impl Engine {
         while let Some(decision) = self.decisions.pop_ended(now) {
             self.lifted(&decision, Lifted::Ended, actions);
         }
+        let by_operator = |target: &Target| {
+            let mut about = self.decisions.about(*target);
+            about.any(|decision| decision.origin == Origin::Operator)
+        };
+        let idle: Vec<_> = self
+            .forced
+            .iter()
+            .copied()
+            .filter(|target| !by_operator(target))
+            .collect();
+        for target in idle {
+            self.forced.remove(&target);
+            actions.push(Action::Remove(RecordKey::Forced(target)));
+        }
         while let Some(held) = self.held.pop_ended(now) {
             actions.push(Action::Remove(RecordKey::Held(held.decision.key())));
         }

@@ -151,7 +151,8 @@ pub struct Protected {
     surroundings: Networks<Protection>,
     /// The same as it came, to see whether anything is new.
     surroundings_seen: Vec<Shield>,
-    always: Networks<Protection>,
+    /// What nobody can override, and what force can.
+    always: [Networks<Protection>; 2],
 }
 
 impl Protected {
@@ -169,10 +170,13 @@ impl Protected {
             allowed: Networks::default(),
             surroundings: Networks::default(),
             surroundings_seen: Vec::new(),
-            always: ALWAYS
-                .into_iter()
-                .map(|shield| (shield.network, shield.protection))
-                .collect(),
+            always: [false, true].map(|yields| {
+                ALWAYS
+                    .into_iter()
+                    .filter(|shield| shield.protection.yields_to_force() == yields)
+                    .map(|shield| (shield.network, shield.protection))
+                    .collect()
+            }),
         }
     }
 
@@ -203,7 +207,8 @@ impl Protected {
             &self.allowed,
             &self.proxies,
             &self.surroundings,
-            &self.always,
+            &self.always[0],
+            &self.always[1],
         ];
         let shields = parts.into_iter().filter_map(|part| {
             let (network, protection) = part.overlapping(target.network())?;
@@ -252,6 +257,9 @@ mod tests {
         check(&protected, "192.0.2.1", None);
         check(&protected, "2001:db8::1", None);
         check(&protected, "192.0.0.0/8", Some(Protection::Private));
+        // What not even force overcomes is named first.
+        check(&protected, "192.0.0.0/2", Some(Protection::Multicast));
+        check(&protected, "f000::/4", Some(Protection::Multicast));
         check(&protected, "0.0.0.0/0", Some(Protection::Unspecified));
     }
 

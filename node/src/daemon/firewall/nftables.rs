@@ -4,7 +4,8 @@
 //! everybody's filter chains, so that a packet for a container's published port is refused whatever they accept. Both
 //! lead to `sources`. There answers to connections that this side opened pass (`ct direction reply`); everything
 //! else from a source in `banned` goes to `refuse`, connections that were open already included, and new connections
-//! from a source in `throttled` go to `slow`.
+//! from a source in `throttled` go to `slow`. Neighbours on the same cable are always found (IPv6 has no ARP beside
+//! it): else not even answers from a banned one would come.
 //!
 //! **Sets** are plain hash sets with timeouts, one for each measure, family and prefix length in use (`ban4_32`,
 //! `ban6_64`, `ban4_24`), made together with their rule. An interval set would take a second for one more element
@@ -34,10 +35,9 @@ use super::netlink::Generation;
 use super::{Backend, Entry, Health, Hit, Measure};
 use crate::engine::target::{IpNet, Target};
 
-/// Most elements of a set of single sources.
-const SOURCES_MAX: usize = 1 << 20;
-/// Most elements of a set of networks of one length.
-const NETWORKS_MAX: usize = 1 << 16;
+/// Most elements of a set: more than there may be decisions. The kernel takes no memory in advance.
+const ELEMENTS_MAX: usize = 1 << 20;
+const _: () = assert!(ELEMENTS_MAX > crate::config::settings::DECISIONS_MAX);
 /// Connections that are remembered, to tell a retry from a new one: Linux repeats a SYN for 127 seconds.
 const SEEN_MAX: usize = 1 << 16;
 /// Sources whose refused connections are counted at a time; reading them all takes some tens of milliseconds.
@@ -46,6 +46,8 @@ const HITS_MAX: usize = 1 << 13;
 const THROTTLED_PER_MINUTE: u32 = 6;
 /// The same at once.
 const THROTTLED_BURST: u32 = 6;
+/// How often everything is made anew if others change the firewall at the same moment.
+const REPLACE_TRIES: usize = 3;
 /// An abstract socket's name is taken by one process a network namespace, and given back whatever ends it.
 const LOCK_NAME: &[u8] = b"lymph-firewall";
 
@@ -192,11 +194,26 @@ impl Backend for Nftables {
         sets.iter().for_each(|set| add_set(&mut script, *set));
         let entries = all.iter().map(|(entry, left)| (*entry, Some(*left)));
         add_elements(&mut script, entries);
-        self.nft.script(&script)?;
+        for _ in 0..REPLACE_TRIES {
+            let before = self.generation();
+            self.nft.script(&script)?;
+            self.remember_table()?;
+            self.known_generation = self.generation();
+            // If somebody else was at it meanwhile, what is remembered may be what they left.
+            let is_ours = match (before, self.known_generation) {
+                (Some(before), Some(now)) => now == before.wrapping_add(1),
+                (None, _) | (_, None) => true,
+            };
+            if is_ours && self.known_table.is_some() {
+                break;
+            }
+        }
         self.sets = sets;
         (self.counted, self.counted_packets) = (BTreeMap::new(), 0);
-        self.known_generation = self.generation();
-        self.remember_table()
+        match self.known_table {
+            Some(_) => Ok(()),
+            None => Err("somebody takes the table inet lymph out again and again".to_owned()),
+        }
     }
 
     fn change(&mut self, changes: &[(Entry, Option<Duration>)]) -> Result<(), String> {
@@ -346,6 +363,7 @@ add chain inet lymph banned
 add chain inet lymph throttled
 add chain inet lymph sources
 add rule inet lymph sources ct direction reply return
+add rule inet lymph sources icmpv6 type {{ nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert }} return
 add rule inet lymph sources jump banned
 add rule inet lymph sources jump throttled
 add chain inet lymph input {{ type filter hook input priority mangle; policy accept; }}
@@ -380,10 +398,6 @@ fn add_set(script: &mut String, set: SetKey) {
         true => (name(set), "ip6", "ipv6_addr"),
         false => (name(set), "ip", "ipv4_addr"),
     };
-    let size = match (is_v6, len) {
-        (false, 32) | (true, 64) => SOURCES_MAX,
-        _ => NETWORKS_MAX,
-    };
     let source = match (is_v6, len) {
         (false, 32) => "saddr".to_owned(),
         (false, len) => format!("saddr & {}", Ipv4Addr::from_bits(ones(len, 32) as u32)),
@@ -395,7 +409,7 @@ fn add_set(script: &mut String, set: SetKey) {
     };
     let _ = writeln!(
         script,
-        "add set inet lymph {name} {{ type {kind}; size {size}; flags timeout; }}"
+        "add set inet lymph {name} {{ type {kind}; size {ELEMENTS_MAX}; flags timeout; }}"
     );
     let _ = writeln!(
         script,
