@@ -405,3 +405,221 @@ fn entry(target: Target, kind: Kind) -> Option<Entry> {
     };
     Some(Entry { target, measure })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::super::firewall::{Backend, Health};
+    use super::*;
+    use crate::engine::decision::{DetectionId, Origin};
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    /// What a firewall was asked for, and whether it refuses.
+    #[derive(Debug, Default)]
+    struct Heard {
+        orders: Vec<String>,
+        refuses: bool,
+    }
+
+    #[derive(Clone, Debug, Default)]
+    struct Fake(Arc<Mutex<Heard>>);
+
+    impl Fake {
+        fn hear(&self, order: String) -> Result<(), String> {
+            let mut heard = self.0.lock().unwrap();
+            if heard.refuses {
+                return Err("no".to_owned());
+            }
+            heard.orders.push(order);
+            Ok(())
+        }
+
+        fn refuse(&self, refuses: bool) {
+            self.0.lock().unwrap().refuses = refuses;
+        }
+
+        fn orders(&self) -> Vec<String> {
+            std::mem::take(&mut self.0.lock().unwrap().orders)
+        }
+    }
+
+    impl Backend for Fake {
+        fn replace(&mut self, all: &[(Entry, Duration)]) -> Result<(), String> {
+            self.hear(format!("replace {}", all.len()))
+        }
+
+        fn change(&mut self, changes: &[(Entry, Option<Duration>)]) -> Result<(), String> {
+            let more = changes.iter().filter(|(_, left)| left.is_some()).count();
+            self.hear(format!("+{more} -{}", changes.len() - more))
+        }
+
+        fn look(&mut self, entries: &[Entry]) -> Result<Vec<bool>, String> {
+            Ok(vec![true; entries.len()])
+        }
+
+        fn open(&mut self) -> Result<(), String> {
+            self.hear("open".to_owned())
+        }
+
+        fn check(&mut self) -> Health {
+            Health::Sound
+        }
+
+        fn hits(&mut self) -> Result<Option<(Vec<Hit>, u64)>, String> {
+            Ok(None)
+        }
+    }
+
+    struct Bench {
+        fake: Fake,
+        enforcer: Enforcer,
+        decisions: Decisions,
+        dir: tempfile::TempDir,
+    }
+
+    impl Bench {
+        fn new() -> Bench {
+            let (fake, dir) = (Fake::default(), tempfile::tempdir().unwrap());
+            let writer = Writer::start(Box::new(fake.clone())).unwrap();
+            let enforcer = Enforcer::new(writer, "nftables", dir.path().join("panic"));
+            let decisions = Decisions::new(1000);
+            Bench {
+                fake,
+                enforcer,
+                decisions,
+                dir,
+            }
+        }
+
+        fn ban(&mut self, last: u8) {
+            let target = Target::of_address([192, 0, 2, last].into());
+            let (kind, origin) = (Kind::Ban, Origin::Lymph);
+            let decision = Decision {
+                id: DetectionId(1),
+                target,
+                kind,
+                origin,
+                reason: "a/b".into(),
+                since: NOW,
+                until: NOW + Duration::from_secs(3600),
+                step: 1,
+            };
+            self.decisions.apply(decision.clone());
+            self.enforcer.ban(&decision);
+        }
+
+        fn flush(&mut self) {
+            self.enforcer.flush(&self.decisions, NOW);
+        }
+
+        async fn settle(&mut self) -> Vec<String> {
+            self.flush();
+            while self.enforcer.is_busy() {
+                let word = self.enforcer.word().await;
+                self.enforcer.heard(word);
+                self.flush();
+            }
+            self.fake.orders()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_burst_is_one_order_and_the_next_one_grows_meanwhile() {
+        let mut bench = Bench::new();
+        (1..=3).for_each(|last| bench.ban(last));
+        bench.flush();
+        // Under way already; what comes now is the next order, and what cancels out costs nothing more.
+        (4..=6).for_each(|last| bench.ban(last));
+        let gone = Target::of_address([192, 0, 2, 6].into());
+        bench.enforcer.unban(gone, Kind::Ban, Lifted::ByOperator);
+        let told = bench.enforcer.settled();
+        assert_eq!(bench.settle().await, ["replace 3", "+2 -1"]);
+        assert_eq!(told.await, Ok(Settled::InForce));
+        bench.enforcer.unban(gone, Kind::Ban, Lifted::Ended);
+        bench
+            .enforcer
+            .unban(gone, Kind::Captcha, Lifted::ByOperator);
+        assert!(
+            bench.settle().await.is_empty(),
+            "the kernel does that itself"
+        );
+        assert!(bench.enforcer.is_enforcing());
+    }
+
+    #[tokio::test]
+    async fn who_refuses_is_given_everything_anew() {
+        let mut bench = Bench::new();
+        bench.settle().await;
+        bench.ban(1);
+        bench.fake.refuse(true);
+        bench.flush();
+        let told = bench.enforcer.settled();
+        let word = bench.enforcer.word().await;
+        assert!(bench.enforcer.heard(word).warning.is_some());
+        assert_eq!(told.await, Ok(Settled::NotInForce("no".to_owned())));
+        assert_eq!(bench.enforcer.state(), &State::Failing("no".to_owned()));
+        bench.ban(2);
+        bench.fake.refuse(false);
+        bench.flush();
+        assert!(!bench.enforcer.is_busy(), "it rests for a while");
+        bench.enforcer.not_before = Stopwatch::long_ago();
+        bench.fake.orders();
+        assert_eq!(bench.settle().await, ["replace 2"]);
+        assert!(bench.enforcer.is_enforcing());
+    }
+
+    #[tokio::test]
+    async fn panic_is_tried_until_the_firewall_opens() {
+        let mut bench = Bench::new();
+        bench.ban(1);
+        bench.settle().await;
+        std::fs::write(bench.dir.path().join("panic"), "").unwrap();
+        assert!(bench.enforcer.look_after().is_some());
+        bench.fake.refuse(true);
+        bench.flush();
+        let word = bench.enforcer.word().await;
+        let said = bench.enforcer.heard(word).warning.unwrap();
+        assert!(said.contains("DOES NOT OPEN"), "{said}");
+        bench.fake.refuse(false);
+        bench.enforcer.not_before = Stopwatch::long_ago();
+        bench.ban(2);
+        assert_eq!(bench.settle().await, ["open"]);
+        assert!(bench.settle().await.is_empty() && !bench.enforcer.is_enforcing());
+
+        // A daemon that starts in a panic opens too, and a panic that ends enforces everything.
+        let writer = Writer::start(Box::new(bench.fake.clone())).unwrap();
+        bench.enforcer = Enforcer::new(writer, "nftables", bench.dir.path().join("panic"));
+        assert_eq!(bench.settle().await, ["open"]);
+        std::fs::remove_file(bench.dir.path().join("panic")).unwrap();
+        assert!(bench.enforcer.look_after().is_some());
+        assert_eq!(bench.settle().await, ["replace 2"]);
+    }
+
+    #[tokio::test]
+    async fn who_waits_during_a_look_up_is_told_when_it_is_done() {
+        let mut bench = Bench::new();
+        bench.ban(1);
+        bench.settle().await;
+        bench.enforcer.last_verify = Stopwatch::long_ago();
+        bench.flush();
+        assert!(bench.enforcer.is_busy());
+        let told = bench.enforcer.settled();
+        bench.settle().await;
+        assert_eq!(told.await, Ok(Settled::InForce));
+        // Somebody else changed something in the middle of it: once to its end, and once more from the beginning.
+        bench.enforcer.verify_from = Some(Entry {
+            target: Target::of_address([192, 0, 2, 9].into()),
+            measure: Measure::Ban,
+        });
+        bench.enforcer.heard(Word::Doubtful);
+        assert_eq!(bench.enforcer.rounds, 2);
+        bench.settle().await;
+        bench.settle().await;
+        assert_eq!(
+            (bench.enforcer.rounds, bench.enforcer.verify_from),
+            (0, None)
+        );
+    }
+}
