@@ -704,12 +704,18 @@ impl Bucket {
         scoped: Option<Box<str>>,
     ) -> Option<Timestamp> {
         let later = self.queue.iter().rev();
-        let place = self.queue.len() - later.take_while(|other| other.at > kept.at).count();
+        let later = later.take_while(|other| other.at > kept.at).count();
         self.bytes += kept.bytes();
-        self.queue.insert(place, Arc::clone(kept));
         if let Some(scoped) = scoped {
             self.bytes += scoped_bytes(&scoped);
-            self.scoped.insert(place.min(self.scoped.len()), scoped);
+            self.scoped
+                .insert(self.scoped.len().saturating_sub(later), scoped);
+        }
+        if later == 0 {
+            self.queue.push_back(Arc::clone(kept));
+        } else {
+            self.queue
+                .insert(self.queue.len() - later, Arc::clone(kept));
         }
         if self.queue.len() <= scenario.queue_events_max {
             return None;
