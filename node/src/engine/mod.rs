@@ -447,11 +447,7 @@ impl Engine {
         actions: &mut Vec<Action>,
     ) -> (Outcome, bool) {
         let target = decision.target;
-        let attacked: BTreeSet<&str> = overflow
-            .events
-            .iter()
-            .filter_map(|event| event.meta.get("service").map(String::as_str))
-            .collect();
+        let attacked = overflow.services();
         let is_familiar = self
             .familiar
             .login_elsewhere(target, &attacked, now)

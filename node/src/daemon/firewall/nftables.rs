@@ -13,8 +13,8 @@
 //! also if the daemon is dead.
 //!
 //! **Counting.** A dropped packet is never confirmed by conntrack, so that each retry of a connection looks new.
-//! `seen` remembers address and ports for as long as that goes on: a retry is dropped uncounted. A set that is full breaks its rule
-//! off, so whatever counts stands in rules of their own before the one that drops.
+//! `seen` remembers address and ports for as long as that goes on: a retry is dropped uncounted. A set that is full
+//! breaks its rule off, so whatever counts stands in rules of their own before the one that drops.
 //!
 //! **Commands.** One `nft -f -` a batch, never one an address. Listing a set, and also `nft get element`, reads all
 //! of it (a second for a hundred thousand); whether elements are there is asked by checking (`-c`) whether they could
