@@ -4,7 +4,6 @@ use std::os::unix::fs::symlink;
 
 use proptest::prelude::*;
 
-use super::super::clock::Stopwatch;
 use super::super::store::golden;
 use super::*;
 use crate::engine::decision::{Decision, DetectionId, Kind, Origin};
@@ -547,26 +546,4 @@ fn reads_what_version_1_wrote() {
     expected.sort_by_key(Record::key);
     assert_eq!(opened.records, expected);
     assert_eq!(desk.bytes(), golden);
-}
-
-/// `cargo test --release -p lymph-node --lib -- --ignored --nocapture a_hundred_thousand`
-#[test]
-#[ignore = "a measurement"]
-fn a_hundred_thousand_entries() {
-    let desk = Desk::new();
-    let mut book = desk.open().book;
-    let changes = saves(0..100_000);
-    let watch = Stopwatch::start();
-    book.append(&changes).unwrap();
-    eprintln!("append {:?}, {} bytes", watch.elapsed(), book.bytes());
-    let watch = Stopwatch::start();
-    let opened = desk.open();
-    eprintln!("open {:?}", watch.elapsed());
-    assert_eq!(opened.records.len(), 100_000);
-    let watch = Stopwatch::start();
-    book.rewrite(opened.records.into_iter()).unwrap();
-    eprintln!("rewrite {:?}", watch.elapsed());
-    let watch = Stopwatch::start();
-    (0..100).for_each(|n| book.append(&saves([n])).unwrap());
-    eprintln!("one entry {:?}", watch.elapsed() / 100);
 }
