@@ -139,7 +139,7 @@ fn six_failures_and_the_next_packet_is_dropped() {
         assert!(lab.gets_through(OTHER, url), "other to {url}");
     }
     let why = guard.done(&lab, &["why", ATTACKER]);
-    assert!(why.contains("In force: the firewall has it"), "{why}");
+    assert!(why.contains("Enforcement: the firewall has it"), "{why}");
 
     // What was refused is counted as connections, though curl's kernel has sent its SYN again and again.
     let refused = eventually(30, || {

@@ -147,6 +147,7 @@ pub(super) fn reservations(
     if let Some(why) = not_enforced {
         let rest = match why {
             "panic" => ": panic, nothing is enforced until `lymph resume`".to_owned(),
+            "dry run" => ": dry run, nobody is blocked".to_owned(),
             why => format!(" by the firewall yet: {why}"),
         };
         out.styled(Style::Warning, "Not done", &rest)?;

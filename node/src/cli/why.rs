@@ -23,7 +23,7 @@ pub(super) fn run(global: &Global, address: &str, out: &mut Out) -> Result<()> {
         decisions::table(&why.decisions, out)?;
     }
     if let Some(enforcement) = &why.enforcement {
-        out.line(format!("In force: {enforcement}"))?;
+        out.line(format!("Enforcement: {enforcement}"))?;
     }
     if why.refused > 0 {
         let last = why.last_refused.as_deref().map(moment).unwrap_or_default();

@@ -351,6 +351,9 @@ impl Enforcer {
     pub(super) fn settled(&mut self) -> oneshot::Receiver<Settled> {
         let (tell, told) = oneshot::channel();
         match &self.state {
+            State::Sound if self.name == "dry-run" => {
+                drop(tell.send(Settled::NotInForce("dry run".to_owned())));
+            }
             State::Sound if self.behind() > 0 => self.waiting.push(tell),
             State::Sound => drop(tell.send(Settled::InForce)),
             State::Failing(why) => drop(tell.send(Settled::NotInForce(why.clone()))),
