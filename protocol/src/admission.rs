@@ -409,6 +409,19 @@ impl Admission {
         self.seen.len()
     }
 
+    /// How full its tables are, in the order of [`Caps`].
+    #[cfg(test)]
+    pub(crate) fn sizes(&self) -> [usize; 6] {
+        [
+            self.seen.len(),
+            self.newest.len(),
+            self.numbers.len(),
+            self.authors.len(),
+            self.peers.len(),
+            self.asked.len(),
+        ]
+    }
+
     fn charge_peer(&mut self, from: TransportId, now: Timestamp) -> Result<(), Refusal> {
         let rate = Rate::new(
             u64::from(limits::PEER_RATE),

@@ -41,3 +41,6 @@ pub mod word;
 pub use id::{NodeId, ObjectId, ParseNodeIdError, TransportId};
 pub use subject::{ParseSubjectError, Subject, canonical_address};
 pub use time::{Timestamp, Ttl};
+
+#[cfg(test)]
+mod tests;

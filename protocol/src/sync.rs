@@ -237,7 +237,9 @@ impl Initiator {
 
     fn have(&mut self, ids: Vec<Id>) -> Vec<ObjectId> {
         let new = self.new_ones(ids);
-        new.iter().filter_map(|id| self.items.name(id)).collect()
+        let names = new.iter().filter_map(|id| self.items.name(id));
+        let sorted: BTreeSet<ObjectId> = names.collect();
+        sorted.into_iter().collect()
     }
 
     /// Whoever answers may claim to have what is here already, under another time.
