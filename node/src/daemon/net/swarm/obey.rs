@@ -285,3 +285,116 @@ fn read_addresses(addresses: &[String]) -> Vec<libp2p::Multiaddr> {
     read.filter_map(|address| convert::address(address))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::figures::Counters;
+    use super::super::super::peers::FRIENDS_MAX;
+    use super::super::super::{Figures, NetConfig};
+    use super::super::Way;
+    use super::*;
+    use std::sync::Arc;
+    use tokio::sync::mpsc;
+    use zeroize::Zeroizing;
+
+    fn task() -> Task {
+        let config = NetConfig::new(Zeroizing::new([1; 32]));
+        let (_orders, taken) = mpsc::channel(1);
+        let counters = Arc::new(Counters::default());
+        let (task, ..) = Task::new(&config, Way::Memory, taken, counters).unwrap();
+        task
+    }
+
+    fn peer(n: u32) -> TransportId {
+        let mut bytes = [0; 32];
+        bytes[..4].copy_from_slice(&n.to_be_bytes());
+        TransportId::from_bytes(bytes)
+    }
+
+    #[tokio::test]
+    async fn what_orders_fill_is_bounded() {
+        let mut task = task();
+        for n in 0..5000 {
+            let score = -f64::from(n) - 1.0;
+            let peer = peer(n);
+            task.obey(Order::Score { peer, score });
+        }
+        assert_eq!(task.scores.len(), SCORES_MAX);
+        assert!(
+            !task.scores.contains_key(&to_peer(peer(0))),
+            "the least goes"
+        );
+        assert_eq!(task.scores[&to_peer(peer(4999))], -1000.0);
+
+        for n in 0..17_000 {
+            task.obey(Order::Block { peer: peer(n) });
+        }
+        let blocked = task.swarm.behaviour().blocked.blocked_peers();
+        assert_eq!(
+            (blocked.len(), task.blocked.len()),
+            (BLOCKED_MAX, BLOCKED_MAX)
+        );
+        assert!(!blocked.contains(&to_peer(peer(0))), "the first goes");
+        task.obey(Order::Unblock { peer: peer(16_999) });
+        assert_eq!(task.blocked.len(), BLOCKED_MAX - 1);
+
+        for n in 0..300 {
+            task.obey(Order::Befriend {
+                peer: peer(n),
+                addresses: vec!["nonsense".to_owned(); 100],
+            });
+            task.obey(Order::Join {
+                topic: format!("topic {n}"),
+                flood: true,
+            });
+        }
+        assert!(
+            task.friends
+                .contains(&to_peer(peer(FRIENDS_MAX as u32 - 1)))
+        );
+        assert!(!task.friends.contains(&to_peer(peer(FRIENDS_MAX as u32))));
+        assert_eq!(
+            (task.topics.len(), task.floods.len()),
+            (TOPICS_MAX, TOPICS_MAX)
+        );
+        task.obey(Order::Leave {
+            topic: "topic 0".to_owned(),
+        });
+        task.obey(Order::Join {
+            topic: "x".repeat(TOPIC_BYTES_MAX + 1),
+            flood: true,
+        });
+        assert_eq!(
+            (task.topics.len(), task.floods.len()),
+            (TOPICS_MAX - 1, TOPICS_MAX - 1)
+        );
+
+        for n in 0..300 {
+            task.obey(Order::Ask {
+                id: n,
+                peer: peer(1),
+                addresses: Vec::new(),
+                bytes: Vec::new(),
+            });
+        }
+        assert_eq!(task.asking.len(), ASKING_MAX);
+        assert_eq!(task.counters.figures(), Figures::default());
+    }
+
+    #[tokio::test]
+    async fn a_score_that_is_no_number_is_none() {
+        let mut task = task();
+        for (score, kept) in [
+            (f64::NAN, None),
+            (f64::INFINITY, Some(50.0)),
+            (-0.0, None),
+            (-5e9, Some(-1000.0)),
+        ] {
+            task.obey(Order::Score {
+                peer: peer(1),
+                score,
+            });
+            assert_eq!(task.scores.get(&to_peer(peer(1))).copied(), kept);
+        }
+    }
+}
