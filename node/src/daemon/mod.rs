@@ -17,6 +17,7 @@ pub mod discover;
 pub mod docker;
 mod enforcer;
 pub mod firewall;
+pub mod identity;
 pub mod journal;
 mod keeper;
 mod lock;

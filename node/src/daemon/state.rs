@@ -19,6 +19,11 @@ pub(super) fn keep_to_ourselves() {
     umask(Mode::RWXG | Mode::RWXO);
 }
 
+/// The user as whom this process acts.
+pub(super) fn effective_user() -> u32 {
+    geteuid().as_raw()
+}
+
 /// Make the folder if it is not there.
 pub(crate) fn make_state_folder(state: &Path) -> anyhow::Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(state);
