@@ -87,6 +87,9 @@ const TRANSPORT_NEXT: Part = Part {
     word: TRANSPORT.word,
 };
 
+/// What an interrupted change of keys leaves.
+pub(super) const NEXT_NAMES: [&str; 3] = [KILL_NEXT.name, SUCCESSOR_NEXT.name, TRANSPORT_NEXT.name];
+
 /// Longest file. The longest that we write, a certificate, has some 300 bytes.
 pub const FILE_BYTES_MAX: usize = 1024;
 /// Most certificates of old keys that are published; nobody changes keys as often.
@@ -314,31 +317,41 @@ impl Identity {
     /// The certificates of all keys that died here, newest last and at most [`DEATHS_MAX`]: to be published at every
     /// start, since a change of keys while the daemon was down has told nobody.
     pub fn deaths(state: &Path) -> Result<Vec<Vec<u8>>, IdentityError> {
-        let io = |error| failed(state, "list", error);
-        let mut names = Vec::new();
-        for entry in fs::read_dir(state).map_err(io)? {
-            let name = entry.map_err(io)?.file_name();
-            let stamp = name
-                .to_str()
-                .and_then(|name| name.strip_prefix("kill.cert.dead-"))
-                .and_then(|stamp| stamp.parse::<u64>().ok());
-            names.extend(stamp.map(|stamp| (stamp, state.join(name))));
-        }
-        names.sort();
-        let alive = key(state, &IDENTITY)?.map(|key| key.id());
-        let mut deaths = Vec::new();
-        for (_, path) in names.into_iter().rev().take(DEATHS_MAX).rev() {
-            let found = read(&path, KILL.word)?.map(|bytes| Certificate::of(&bytes, &path));
-            deaths.extend(
-                found
-                    .transpose()?
-                    .filter(|dead| Some(dead.author) != alive)
-                    .map(|dead| dead.bytes),
-            );
-        }
-        deaths.extend(Identity::death(state)?);
-        Ok(deaths)
+        let dead = dead_certificates(state)?;
+        Ok(dead.into_iter().map(|dead| dead.bytes).collect())
     }
+
+    /// The nodes that died here.
+    pub fn dead_here(state: &Path) -> Result<Vec<NodeId>, IdentityError> {
+        let dead = dead_certificates(state)?;
+        Ok(dead.into_iter().map(|dead| dead.author).collect())
+    }
+}
+
+fn dead_certificates(state: &Path) -> Result<Vec<Certificate>, IdentityError> {
+    let io = |error| failed(state, "list", error);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(state).map_err(io)? {
+        let name = entry.map_err(io)?.file_name();
+        let stamp = name
+            .to_str()
+            .and_then(|name| name.strip_prefix("kill.cert.dead-"))
+            .and_then(|stamp| stamp.parse::<u64>().ok());
+        names.extend(stamp.map(|stamp| (stamp, state.join(name))));
+    }
+    names.sort();
+    let alive = key(state, &IDENTITY)?.map(|key| key.id());
+    let mut dead = Vec::new();
+    for (_, path) in names.into_iter().rev().take(DEATHS_MAX).rev() {
+        if let Some(bytes) = read(&path, KILL.word)? {
+            dead.push(Certificate::of(&bytes, &path)?);
+        }
+    }
+    // A key that lives here is not ended by a copy of its certificate, only by `dead`.
+    dead.retain(|dead| Some(dead.author) != alive);
+    let own = certificate(state, &DEAD)?;
+    dead.extend(own.filter(|dead| Some(dead.author) == alive));
+    Ok(dead)
 }
 
 impl fmt::Debug for Identity {
@@ -735,12 +748,21 @@ fn parse(text: &[u8], word: &str) -> Result<Zeroizing<Vec<u8>>, &'static str> {
     Ok(bytes)
 }
 
-/// Puts a file in place, whole and on disk, or leaves what was there.
+/// Puts a file in place, whole and on disk, or leaves what was there. It belongs to whom its folder belongs to.
 pub(super) fn write(path: &Path, text: &[u8]) -> Result<(), IdentityError> {
+    write_for(path, text, owner(folder_of(path)))
+}
+
+/// The same outside the state folder, where the owner of a folder is not to read our secrets.
+pub(super) fn write_as_ourselves(path: &Path, text: &[u8]) -> Result<(), IdentityError> {
+    write_for(path, text, effective_user())
+}
+
+fn write_for(path: &Path, text: &[u8], owner: u32) -> Result<(), IdentityError> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");
     let temporary = PathBuf::from(temporary);
-    let written = try_write(path, &temporary, text);
+    let written = try_write(path, &temporary, text, owner);
     if written.is_err() {
         // A half-written one would only take room where there is none.
         let _ = fs::remove_file(&temporary);
@@ -748,15 +770,14 @@ pub(super) fn write(path: &Path, text: &[u8]) -> Result<(), IdentityError> {
     written.map_err(|error| failed(path, "write", error))
 }
 
-fn try_write(path: &Path, temporary: &Path, text: &[u8]) -> io::Result<()> {
+fn try_write(path: &Path, temporary: &Path, text: &[u8], owner: u32) -> io::Result<()> {
     // What a kill left behind; or a link, which is not followed but taken away.
     let _ = fs::remove_file(temporary);
     let mut options = File::options();
     options.write(true).create_new(true).mode(0o600);
     let mut file = options.custom_flags(libc::O_NOFOLLOW).open(temporary)?;
     file.set_permissions(Permissions::from_mode(0o600))?;
-    let (us, owner) = (effective_user(), owner(folder_of(path)));
-    if owner != us {
+    if owner != effective_user() {
         fchown(&file, Some(owner), None)?;
     }
     file.write_all(text)?;
@@ -765,7 +786,7 @@ fn try_write(path: &Path, temporary: &Path, text: &[u8]) -> io::Result<()> {
     sync_folder(path)
 }
 
-fn sync_folder(path: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = folder_of(path);
     let is_named = !folder.as_os_str().is_empty();
     File::open(if is_named { folder } else { Path::new(".") })?.sync_all()
