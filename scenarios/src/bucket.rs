@@ -387,6 +387,7 @@ impl Buckets {
             scenario: Arc::clone(&scenario.name),
             description: Arc::clone(&scenario.description),
             labels: Arc::clone(&scenario.labels),
+            rule: scenario.hash,
             remediation: scenario.remediation,
             attackers,
             events_count: bucket.total,

@@ -85,6 +85,8 @@ pub struct Overflow {
     pub description: Arc<str>,
     /// The scenario's labels, as written.
     pub labels: Arc<BTreeMap<String, String>>,
+    /// The scenario's meaning, hashed; see [`crate::scenario::Scenario::hash`].
+    pub rule: [u8; 8],
     /// Whether the scenario asks for a remedy (`labels.remediation: true`); the others only inform.
     pub remediation: bool,
     /// Who did it: one, unless the scenario groups by something else than the source.

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use crate::data::DataFiles;
 use crate::date::GoDuration;
 use crate::document::{LoadError, ScenarioDocument, Spanned, Text, line_of, nearest};
@@ -114,6 +116,9 @@ pub struct Scenario {
     pub(crate) queue_events_max: usize,
     pub(crate) reprocess: bool,
     pub(crate) bayes: Option<Bayes>,
+    /// The first 8 bytes of a SHA-256 of its meaning: the checked scenario without name, description and labels. Two nodes
+    /// with the same rule agree on it, whatever they call it.
+    pub hash: [u8; 8],
     /// Changes with whatever decides what a bucket's state means.
     pub(crate) fingerprint: u64,
 }
@@ -226,6 +231,7 @@ impl Compiler<'_> {
             reprocess: document.reprocess,
             bayes: self.bayes(document)?,
             fingerprint: fingerprint(document),
+            hash: hash(document, kind, capacity, leakspeed_ms, duration_ms),
             filter,
         })
     }
@@ -465,6 +471,64 @@ fn fingerprint(document: &ScenarioDocument) -> u64 {
             .map(|scope| (&scope.value.kind, text(&scope.value.expression))),
         bayes,
     ))
+}
+
+/// A number for what a scenario means, the same on every machine and in every version that has these keys. Each part goes in
+/// with its length; lengths of time as milliseconds, so that `1m` and `60s` are the same.
+fn hash(
+    document: &ScenarioDocument,
+    kind: Kind,
+    capacity: i64,
+    leakspeed_ms: u64,
+    duration_ms: Option<u64>,
+) -> [u8; 8] {
+    let text = |text: &Option<Text>| {
+        text.as_ref()
+            .map(|text| text.value.trim().to_owned())
+            .unwrap_or_default()
+    };
+    let scope = document.scope.as_ref().map(|scope| {
+        let kind = scope.value.kind.clone().unwrap_or_default();
+        format!("{kind}\0{}", text(&scope.value.expression))
+    });
+    let bayes = document.bayesian_conditions.iter().map(|c| {
+        let c = format!(
+            "{:?}",
+            (
+                &c.condition.value,
+                c.prob_given_evil,
+                c.prob_given_benign,
+                c.guillotine
+            )
+        );
+        c
+    });
+    let parts = [
+        kind.name().to_owned(),
+        capacity.to_string(),
+        leakspeed_ms.to_string(),
+        duration_ms.unwrap_or(0).to_string(),
+        text(&document.filter),
+        text(&document.groupby),
+        text(&document.distinct),
+        text(&document.blackhole),
+        text(&document.condition),
+        text(&document.cancel_on),
+        text(&document.overflow_filter),
+        document.reprocess.to_string(),
+        scope.unwrap_or_default(),
+        format!(
+            "{:?}",
+            (document.bayesian_prior, document.bayesian_threshold)
+        ),
+    ];
+    let mut hash = Sha256::new_with_prefix(b"lymph rule 1\0");
+    for part in parts.into_iter().chain(bayes) {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    let digest = hash.finalize();
+    std::array::from_fn(|i| digest[i])
 }
 
 /// The field that an expression is, if it is nothing else: `evt.Meta.source_ip`.

@@ -2,9 +2,9 @@
 
 use anyhow::{Result, bail};
 
-use super::args::{Allow, Global};
+use super::args::{Allow, Global, Reach};
 use super::out::{Out, moment};
-use super::{ban, client};
+use super::{ban, client, mesh};
 use crate::daemon::api::requests::AllowRequest;
 use crate::daemon::api::views::{AllowedDoneView, AllowedView};
 use crate::engine::allowlist::Allowed;
@@ -12,8 +12,12 @@ use crate::engine::allowlist::Allowed;
 pub(super) fn run(global: &Global, command: &Allow, out: &mut Out) -> Result<()> {
     match command {
         Allow::List => list(global, out),
-        Allow::Add { what, reason } => add(global, what, reason.clone(), out),
-        Allow::Remove { what } => remove(global, what, out),
+        Allow::Add {
+            what,
+            reason,
+            reach,
+        } => add(global, what, reason.clone(), *reach, out),
+        Allow::Remove { what, reach } => remove(global, what, *reach, out),
     }
 }
 
@@ -42,11 +46,18 @@ fn list(global: &Global, out: &mut Out) -> Result<()> {
     )?)
 }
 
-fn add(global: &Global, what: &str, reason: Option<String>, out: &mut Out) -> Result<()> {
+fn add(
+    global: &Global,
+    what: &str,
+    reason: Option<String>,
+    reach: Reach,
+    out: &mut Out,
+) -> Result<()> {
     let what: Allowed = what.parse()?;
     let request = AllowRequest {
         what: what.to_string(),
         reason,
+        here: mesh::is_here(global, reach)?,
     };
     let done: AllowedDoneView = client::post(global, "/allow/add", &request)?;
     if out.json {
@@ -62,11 +73,12 @@ fn add(global: &Global, what: &str, reason: Option<String>, out: &mut Out) -> Re
     ban::reservations(done.not_saved.as_deref(), done.not_enforced.as_deref(), out)
 }
 
-fn remove(global: &Global, what: &str, out: &mut Out) -> Result<()> {
+fn remove(global: &Global, what: &str, reach: Reach, out: &mut Out) -> Result<()> {
     let what: Allowed = what.parse()?;
     let request = AllowRequest {
         what: what.to_string(),
         reason: None,
+        here: mesh::is_here(global, reach)?,
     };
     let done: AllowedDoneView = client::post(global, "/allow/remove", &request)?;
     if out.json {

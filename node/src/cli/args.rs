@@ -100,27 +100,68 @@ pub enum Command {
     Unban {
         /// Address or network.
         subject: String,
-        /// It was wrong: for 30 days the same scenario must run over twice as often before it bans this one again.
+        /// It was wrong: for 30 days the same scenario must run over twice as often before it bans this one again, and
+        /// what was reported to others is taken back.
         #[arg(long)]
         false_positive: bool,
+        /// Where it holds.
+        #[command(flatten)]
+        reach: Reach,
     },
     /// Take back what was decided last (a ban, or an import as a whole), or what has this id.
     #[command(after_help = "Example: lymph undo\n         lymph undo 0123456789abcdef")]
     Undo {
         /// Id of a decision or an import, as the list shows it.
         id: Option<String>,
+        /// Where it holds.
+        #[command(flatten)]
+        reach: Reach,
     },
     /// Addresses, networks and names that are never blocked, whoever wants them blocked.
     #[command(subcommand)]
     Allow(Allow),
+    /// Invite another machine: print a ticket, wait until it is used, and show the words to compare.
+    #[command(
+        after_help = "Example: lymph invite --fleet        another machine of your own\n         lymph invite                a friend's machine\n         lymph invite --circle --uses 20 --for 24h"
+    )]
+    Invite(Invite),
+    /// Take an invitation: what `lymph invite` printed on the other machine.
+    #[command(after_help = "Example: lymph join lymph1abc…")]
+    Join(Join),
+    /// The machines that this one knows, and how it stands with them.
+    #[command(after_help = "Example: lymph peers")]
+    Peers,
+    /// What goes out to others and what comes in. Nothing does until you say so.
+    #[command(subcommand)]
+    Share(Share),
+    /// Whom this machine believes.
+    #[command(subcommand)]
+    Trust(Trust),
+    /// Your own machines.
+    #[command(subcommand)]
+    Fleet(Fleet),
+    /// Circles: many who vouch for each other through a curator.
+    #[command(subcommand)]
+    Circle(Circle),
+    /// Make allowlist, vouches and sharing what a file says; for configuration management. What is so already stays.
+    #[command(
+        after_help = "Example: lymph apply fleet.toml\n\nThe file is TOML:\n  allow = [\"192.0.2.0/24\", \"home.example.org\"]\n  [share]\n  publish = true\n  consume = true\n  [[vouch]]\n  node = \"0123…\"\n  weight = 1.0"
+    )]
+    Apply {
+        /// The file; - is the standard input.
+        file: PathBuf,
+        /// Only say what would be changed.
+        #[arg(long)]
+        check: bool,
+    },
     /// Break the glass: open everything now, and keep it open until `lymph resume`. Works without the daemon.
     #[command(
-        after_help = "Example: lymph panic\n\nThe table `inet lymph` is taken out of the firewall, and the daemon (if it runs, and whenever it is\nstarted, also after a reboot) goes on deciding but blocks nobody."
+        after_help = "Example: lymph panic\n\nThe table `inet lymph` is taken out of the firewall, and the daemon (if it runs, and whenever it is\nstarted, also after a reboot) goes on deciding but blocks nobody. In a fleet all machines do, unless you say --here."
     )]
-    Panic,
+    Panic(Reach),
     /// End the panic: block again what is decided.
     #[command(after_help = "Example: lymph resume")]
-    Resume,
+    Resume(Reach),
     /// The firewall without the daemon.
     #[command(subcommand)]
     Firewall(Firewalls),
@@ -137,6 +178,156 @@ pub enum Command {
     Man {
         /// Folder to write the pages to.
         dir: Option<PathBuf>,
+    },
+}
+
+/// Where something holds.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct Reach {
+    /// On this machine alone, also if it is in a fleet.
+    #[arg(long, conflicts_with = "fleet")]
+    pub here: bool,
+    /// On all machines of the fleet, as is usual; an error if there is none.
+    #[arg(long)]
+    pub fleet: bool,
+}
+
+/// `lymph invite`.
+#[derive(Debug, Args)]
+pub struct Invite {
+    /// Another machine of your own: it shares bans, unbans, allowlist and panic with this one, and nothing leaves.
+    #[arg(long, alias = "sibling", conflicts_with = "circle")]
+    pub fleet: bool,
+    /// A member of the circle that this machine curates.
+    #[arg(long)]
+    pub circle: bool,
+    /// How often the ticket can be used.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub uses: u16,
+    /// For how long.
+    #[arg(long = "for", value_name = "TIME", default_value = "10m", value_parser = parse_duration)]
+    pub life: Duration,
+    /// Print the ticket and do not wait.
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+/// `lymph join`.
+#[derive(Debug, Args)]
+pub struct Join {
+    /// The ticket; - reads it from the standard input.
+    pub ticket: String,
+    /// Share with the public mesh from now on, without being asked.
+    #[arg(long, conflicts_with = "no_share")]
+    pub share: bool,
+    /// Do not share, and do not ask.
+    #[arg(long)]
+    pub no_share: bool,
+}
+
+/// `lymph share`.
+#[derive(Debug, Subcommand)]
+pub enum Share {
+    /// Let own reports out and others' in.
+    #[command(after_help = "Example: lymph share on\n         lymph share on --consume-only")]
+    On {
+        /// Only let own reports out.
+        #[arg(long, conflicts_with = "consume_only")]
+        publish_only: bool,
+        /// Only let others' reports in.
+        #[arg(long)]
+        consume_only: bool,
+        /// Of a circle rather than the public mesh.
+        #[arg(long, value_name = "NAME")]
+        circle: Option<String>,
+    },
+    /// Let nothing out and in.
+    #[command(after_help = "Example: lymph share off")]
+    Off {
+        /// Of a circle rather than the public mesh.
+        #[arg(long, value_name = "NAME")]
+        circle: Option<String>,
+    },
+    /// What goes out and comes in.
+    #[command(after_help = "Example: lymph share status")]
+    Status,
+    /// What would leave this machine: the reports that wait, field by field.
+    #[command(after_help = "Example: lymph share preview")]
+    Preview,
+}
+
+/// `lymph trust`.
+#[derive(Debug, Subcommand)]
+pub enum Trust {
+    /// Vouch for a node: what it reports counts here, and others hear that you vouch for it.
+    #[command(after_help = "Example: lymph trust vouch 0123abcd… --weight 0.5")]
+    Vouch {
+        /// Its id, or name, or the first digits of an id that is known.
+        node: String,
+        /// How much, over 0 and at most 1.
+        #[arg(long, default_value_t = 1.0)]
+        weight: f64,
+        /// Nobody else hears of it.
+        #[arg(long)]
+        unlisted: bool,
+    },
+    /// Vouch for a node no longer.
+    #[command(after_help = "Example: lymph trust revoke 0123abcd")]
+    Revoke {
+        /// Which.
+        node: String,
+    },
+    /// Believe nothing that a node says, and have nothing to do with it.
+    #[command(after_help = "Example: lymph trust mute 0123abcd")]
+    Mute {
+        /// Which.
+        node: String,
+    },
+    /// Hear it again.
+    #[command(after_help = "Example: lymph trust unmute 0123abcd")]
+    Unmute {
+        /// Which.
+        node: String,
+    },
+    /// Whom this machine vouches for, and who vouches for it.
+    #[command(after_help = "Example: lymph trust list")]
+    List,
+}
+
+/// `lymph fleet`.
+#[derive(Debug, Subcommand)]
+pub enum Fleet {
+    /// The machines of the fleet.
+    #[command(after_help = "Example: lymph fleet list")]
+    List,
+    /// Leave the fleet.
+    #[command(after_help = "Example: lymph fleet leave")]
+    Leave,
+    /// Send a machine away. The others get a new secret.
+    #[command(after_help = "Example: lymph fleet expel oldserver")]
+    Expel {
+        /// Which.
+        node: String,
+    },
+}
+
+/// `lymph circle`.
+#[derive(Debug, Subcommand)]
+pub enum Circle {
+    /// Circles that this machine is in.
+    #[command(after_help = "Example: lymph circle list")]
+    List,
+    /// Leave a circle.
+    #[command(after_help = "Example: lymph circle leave circle-0123")]
+    Leave {
+        /// Which.
+        circle: String,
+    },
+    /// Send a member away.
+    #[command(after_help = "Example: lymph circle expel 0123abcd")]
+    Expel {
+        /// Which.
+        node: String,
     },
 }
 
@@ -162,9 +353,13 @@ pub struct Run {
     /// What enforces decisions: auto, nftables, command or dry-run.
     #[arg(long, value_name = "NAME")]
     pub firewall: Option<Firewall>,
-    /// Do not talk to other machines. There is nothing to talk with yet; scripts may say it already.
+    /// Do not talk to other machines.
     #[arg(long)]
     pub no_mesh: bool,
+    /// Where to listen for other machines, such as /ip4/0.0.0.0/tcp/4747. May be repeated [default: port 4747, TCP and
+    /// QUIC, on all addresses].
+    #[arg(long, value_name = "MULTIADDR", value_parser = crate::config::settings::multiaddress)]
+    pub listen: Vec<String>,
     /// Which rules are used.
     #[command(flatten)]
     pub rules: RuleArgs,
@@ -293,6 +488,9 @@ pub struct Ban {
     /// overcomes the allowlist.
     #[arg(long)]
     pub force: bool,
+    /// Where it holds.
+    #[command(flatten)]
+    pub reach: Reach,
 }
 
 /// `lymph decisions delete`.
@@ -390,12 +588,18 @@ pub enum Allow {
         /// Why.
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
+        /// Where it holds.
+        #[command(flatten)]
+        reach: Reach,
     },
     /// Take it off the list.
     #[command(after_help = "Example: lymph allow remove home.example.org")]
     Remove {
         /// Address, network or host name, as the list shows it.
         what: String,
+        /// Where it holds.
+        #[command(flatten)]
+        reach: Reach,
     },
 }
 

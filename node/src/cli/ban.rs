@@ -2,9 +2,9 @@
 
 use anyhow::{Result, bail};
 
-use super::args::{Ban, Global};
-use super::client;
+use super::args::{Ban, Global, Reach};
 use super::out::{Out, Style, count, duration};
+use super::{client, mesh};
 use crate::daemon::api::requests::{BanRequest, LiftRequest, UndoRequest, WishRequest};
 use crate::daemon::api::views::{BannedView, LiftedView};
 use crate::engine::target::Target;
@@ -18,6 +18,7 @@ pub(super) fn ban(global: &Global, args: &Ban, out: &mut Out) -> Result<()> {
         reason: args.reason.clone(),
     };
     let request = BanRequest {
+        here: mesh::is_here(global, args.reach)?,
         force: args.force,
         entries: vec![wish],
         ..BanRequest::default()
@@ -68,12 +69,14 @@ pub(super) fn unban(
     global: &Global,
     subject: &str,
     false_positive: bool,
+    reach: Reach,
     out: &mut Out,
 ) -> Result<()> {
     let target = target(subject)?;
     let request = LiftRequest {
         subject: Some(target.to_string()),
         false_positive,
+        here: mesh::is_here(global, reach)?,
         ..LiftRequest::default()
     };
     let done: LiftedView = client::post(global, "/decisions/lift", &request)?;
@@ -84,8 +87,9 @@ pub(super) fn unban(
     Ok(())
 }
 
-pub(super) fn undo(global: &Global, id: Option<&str>, out: &mut Out) -> Result<()> {
+pub(super) fn undo(global: &Global, id: Option<&str>, reach: Reach, out: &mut Out) -> Result<()> {
     let request = UndoRequest {
+        here: mesh::is_here(global, reach)?,
         id: id.map(str::to_owned),
     };
     let done: LiftedView = client::post(global, "/decisions/undo", &request)?;

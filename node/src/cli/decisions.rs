@@ -40,6 +40,8 @@ fn list(global: &Global, origin: Option<&str>, reason: Option<&str>, out: &mut O
 
 fn delete(global: &Global, args: &Delete, out: &mut Out) -> Result<()> {
     let request = LiftRequest {
+        // A selection is of what stands here; `unban` is for the fleet.
+        here: true,
         subject: args.subject.clone(),
         id: args.id.clone(),
         origin: args.origin.clone(),

@@ -108,6 +108,7 @@ fn hand_over(
             reason: Some(entry.reason.clone().unwrap_or_else(|| name.to_owned())),
         };
         let request = BanRequest {
+            here: true,
             origin: Some(origin.to_owned()),
             force: false,
             id: id.clone(),

@@ -5,6 +5,7 @@
 
 mod alerts;
 mod allow;
+mod apply;
 pub mod args;
 mod ban;
 mod client;
@@ -14,8 +15,10 @@ mod import;
 mod input;
 mod lists;
 mod log_type;
+mod mesh;
 mod out;
 mod pages;
+mod pairing;
 mod panic;
 mod progress;
 mod replay;
@@ -54,11 +57,20 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Unban {
             subject,
             false_positive,
-        } => ban::unban(&global, &subject, false_positive, &mut out),
-        Command::Undo { id } => ban::undo(&global, id.as_deref(), &mut out),
+            reach,
+        } => ban::unban(&global, &subject, false_positive, reach, &mut out),
+        Command::Undo { id, reach } => ban::undo(&global, id.as_deref(), reach, &mut out),
         Command::Allow(command) => allow::run(&global, &command, &mut out),
-        Command::Panic => panic::panic(&global, &mut out),
-        Command::Resume => panic::resume(&global, &mut out),
+        Command::Invite(args) => pairing::invite(&global, &args, &mut out),
+        Command::Join(args) => pairing::join(&global, &args, &mut out),
+        Command::Peers => mesh::peers(&global, &mut out),
+        Command::Share(command) => mesh::share(&global, &command, &mut out),
+        Command::Trust(command) => mesh::trust(&global, &command, &mut out),
+        Command::Fleet(command) => mesh::fleet(&global, &command, &mut out),
+        Command::Circle(command) => mesh::circle(&global, &command, &mut out),
+        Command::Apply { file, check } => apply::run(&global, &file, check, &mut out),
+        Command::Panic(reach) => panic::panic(&global, reach, &mut out),
+        Command::Resume(reach) => panic::resume(&global, reach, &mut out),
         Command::Firewall(command) => panic::firewall(&global, &command, &mut out),
         Command::Completions { shell } => pages::completions(shell, &mut out),
         Command::Man { dir } => pages::man(dir.as_deref(), &mut out),

@@ -11,9 +11,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use super::args::{Firewalls, Global};
+use super::args::{Firewalls, Global, Reach};
 use super::client;
 use super::out::{Out, Style};
+use crate::daemon::api::mesh_requests::EnforceRequest;
+use crate::daemon::api::mesh_views::MeshDoneView;
 use crate::daemon::api::views::StatusView;
 use crate::daemon::firewall::drop_table;
 use crate::daemon::{make_state_folder, panic_flag};
@@ -21,12 +23,13 @@ use crate::daemon::{make_state_folder, panic_flag};
 /// How long a daemon takes at most to see the flag.
 const DAEMON_LOOKS: Duration = Duration::from_millis(1_500);
 
-pub(super) fn panic(global: &Global, out: &mut Out) -> Result<()> {
+pub(super) fn panic(global: &Global, reach: Reach, out: &mut Out) -> Result<()> {
     let state = super::settings_or_default(global);
     let flag = panic_flag(&state);
     let flagged = raise(&state, &flag);
     let dropped = drop_table();
     let is_running = client::get::<StatusView>(global, "/status").is_ok();
+    let told = tell_fleet(global, reach, false, is_running);
     if is_running {
         std::thread::sleep(DAEMON_LOOKS);
         // It may have been at it when the table was taken out.
@@ -47,6 +50,11 @@ pub(super) fn panic(global: &Global, out: &mut Out) -> Result<()> {
             out.line("The table `inet lymph` is out of the firewall: nobody is blocked by lymph")?;
         }
     }
+    if let Some(told) = told
+        && !out.json
+    {
+        out.line(told)?;
+    }
     out.flush()?;
     flagged?;
     match dropped {
@@ -60,6 +68,31 @@ pub(super) fn panic(global: &Global, out: &mut Out) -> Result<()> {
         Err(why) => {
             bail!("the table could not be taken out: {why}; as root: nft delete table inet lymph")
         }
+    }
+}
+
+/// Have the other machines of the fleet do the same. Returns what there is to say about it.
+fn tell_fleet(global: &Global, reach: Reach, on: bool, is_running: bool) -> Option<String> {
+    if reach.here {
+        return None;
+    }
+    let what = if on {
+        "enforce again"
+    } else {
+        "enforce nothing either"
+    };
+    if !is_running {
+        return reach.fleet.then(|| {
+            "The other machines of the fleet do not know: no daemon runs here".to_owned()
+        });
+    }
+    match client::post::<MeshDoneView>(global, "/mesh/enforce", &EnforceRequest { on }) {
+        Ok(done) if done.done => Some(format!(
+            "The other machines of the fleet {what} (--here would have left them out)"
+        )),
+        Ok(_) | Err(_) => reach
+            .fleet
+            .then(|| "This machine is in no fleet".to_owned()),
     }
 }
 
@@ -81,7 +114,7 @@ fn raise(state: &Path, flag: &Path) -> Result<()> {
         .with_context(what_to_do)
 }
 
-pub(super) fn resume(global: &Global, out: &mut Out) -> Result<()> {
+pub(super) fn resume(global: &Global, reach: Reach, out: &mut Out) -> Result<()> {
     let flag = panic_flag(&super::settings_or_default(global));
     match fs::remove_file(&flag) {
         Ok(()) => {}
@@ -93,6 +126,7 @@ pub(super) fn resume(global: &Global, out: &mut Out) -> Result<()> {
         }
     }
     let is_running = client::get::<StatusView>(global, "/status").is_ok();
+    let told = tell_fleet(global, reach, true, is_running);
     if out.json {
         return Ok(out.json(&json!({ "panic": false, "daemon": is_running }))?);
     }
@@ -100,6 +134,9 @@ pub(super) fn resume(global: &Global, out: &mut Out) -> Result<()> {
         true => "The panic is over: within a second the daemon enforces again what is decided",
         false => "The panic is over; no daemon runs, so nothing is enforced until one is started",
     })?;
+    if let Some(told) = told {
+        out.line(told)?;
+    }
     Ok(())
 }
 

@@ -18,6 +18,8 @@ pub(super) fn run(global: &Global, args: Run) -> Result<()> {
         no_bundled_rules: args.rules.no_bundled_rules,
         firewall: args.firewall,
         sources: args.sources,
+        no_mesh: args.no_mesh,
+        listen: args.listen,
     })?;
     start_log(global.json);
     // Two threads: one for the loop, one for whoever asks the API.

@@ -36,6 +36,8 @@ pub struct ConfigFile {
     pub scenario: BTreeMap<String, ScenarioTable>,
     /// Bounds of memory.
     pub limits: LimitsTable,
+    /// How this node meets others.
+    pub mesh: MeshTable,
 }
 
 /// One log.
@@ -97,6 +99,30 @@ pub struct BreakerTable {
     pub import_burst: Option<Spanned<usize>>,
 }
 
+/// How this node meets others.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MeshTable {
+    /// Whether it does; it does unless this is false.
+    pub enabled: Option<bool>,
+    /// What others see it called; its friends see this too.
+    pub name: Option<Spanned<String>>,
+    /// Addresses to listen at, such as `/ip4/0.0.0.0/tcp/4747`.
+    pub listen: Option<Vec<Spanned<String>>>,
+    /// Addresses at which others reach it, where it cannot see that itself.
+    pub external: Vec<Spanned<String>>,
+    /// Nodes to dial, such as `/ip4/192.0.2.1/tcp/4747/p2p/12D3Koo…`.
+    pub peers: Vec<Spanned<String>>,
+    /// Names whose TXT records hold nodes to dial, once the public mesh is open.
+    pub dns_seeds: Vec<Spanned<String>>,
+    /// Whether to find nodes in the local network.
+    pub mdns: bool,
+    /// Whether to find and be found in the distributed hash table, once the public mesh is open.
+    pub kademlia: Option<bool>,
+    /// Whether to relay for nodes that cannot be reached.
+    pub relay: bool,
+}
+
 /// Bounds of memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -128,6 +154,20 @@ impl ConfigFile {
             message: with_suggestion(error.message()),
         })
     }
+}
+
+/// Read another TOML text than the configuration. The error says the line.
+pub fn parse_toml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    toml::from_str(text).map_err(|error| {
+        let line = error
+            .span()
+            .map(|span| format!("line {}: ", line_at(text, span.start)));
+        format!(
+            "{}{}",
+            line.unwrap_or_default(),
+            with_suggestion(error.message())
+        )
+    })
 }
 
 /// The line that a byte stands on, from 1.

@@ -8,4 +8,4 @@ pub mod settings;
 pub mod zone;
 
 pub use file::{ConfigError, ConfigFile};
-pub use settings::{Firewall, Settings, SourceSetting, Where};
+pub use settings::{Firewall, MeshSettings, Settings, SourceSetting, Where};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use lymph_scenarios::date::{GoDuration, Zone};
 use lymph_scenarios::nearest;
 
-use super::file::{ConfigError, ConfigFile, SourceTable, Spanned, line_at};
+use super::file::{ConfigError, ConfigFile, MeshTable, SourceTable, Spanned, line_at};
 use super::{places, zone};
 use crate::engine;
 use crate::engine::allowlist::Allowed;
@@ -54,6 +54,58 @@ pub struct SourceSetting {
     /// Facts for rules.
     pub labels: BTreeMap<String, String>,
 }
+
+/// How this node meets others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MeshSettings {
+    /// Whether it does.
+    pub enabled: bool,
+    /// What others see it called; may be empty.
+    pub name: String,
+    /// Where to listen.
+    pub listen: Vec<String>,
+    /// Where others reach it.
+    pub external: Vec<String>,
+    /// Nodes to dial.
+    pub peers: Vec<String>,
+    /// Names whose TXT records hold nodes to dial.
+    pub dns_seeds: Vec<String>,
+    /// Whether to find nodes in the local network.
+    pub mdns: bool,
+    /// Whether to use the distributed hash table.
+    pub kademlia: bool,
+    /// Whether to relay for others.
+    pub relay: bool,
+}
+
+impl Default for MeshSettings {
+    fn default() -> Self {
+        let listen = [
+            "/ip4/0.0.0.0/tcp/4747",
+            "/ip6/::/tcp/4747",
+            #[cfg(feature = "quic")]
+            "/ip4/0.0.0.0/udp/4747/quic-v1",
+            #[cfg(feature = "quic")]
+            "/ip6/::/udp/4747/quic-v1",
+        ];
+        MeshSettings {
+            enabled: true,
+            name: String::new(),
+            listen: listen.map(str::to_owned).to_vec(),
+            external: Vec::new(),
+            peers: Vec::new(),
+            dns_seeds: Vec::new(),
+            mdns: false,
+            kademlia: true,
+            relay: false,
+        }
+    }
+}
+
+/// Longest multiaddress.
+const MULTIADDRESS_BYTES_MAX: usize = 512;
+/// Most of each kind.
+const MULTIADDRESSES_MAX: usize = 64;
 
 /// What enforces decisions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -136,6 +188,10 @@ pub struct Flags {
     pub firewall: Option<Firewall>,
     /// `--source`.
     pub sources: Vec<SourceSetting>,
+    /// `--no-mesh`.
+    pub no_mesh: bool,
+    /// `--listen`.
+    pub listen: Vec<String>,
 }
 
 /// What is meant.
@@ -157,6 +213,8 @@ pub struct Settings {
     pub sources: Vec<SourceSetting>,
     /// What the engine goes by.
     pub engine: engine::Settings,
+    /// How this node meets others.
+    pub mesh: MeshSettings,
 }
 
 impl Settings {
@@ -195,6 +253,19 @@ impl Settings {
 struct Reader<'a> {
     file: &'a Path,
     text: &'a str,
+}
+
+/// A multiaddress looks like one; the wire says more when it uses it.
+pub fn multiaddress(text: &str) -> Result<String, String> {
+    let is_one = text.starts_with('/')
+        && text.len() <= MULTIADDRESS_BYTES_MAX
+        && text.bytes().all(|byte| byte.is_ascii_graphic());
+    match is_one {
+        true => Ok(text.to_owned()),
+        false => Err(format!(
+            "expected a multiaddress such as /ip4/0.0.0.0/tcp/4747, not {text:?}"
+        )),
+    }
 }
 
 impl Reader<'_> {
@@ -275,6 +346,62 @@ impl Reader<'_> {
             firewall_command: file.firewall_command,
             sources,
             engine: settings,
+            mesh: self.mesh(&file.mesh, flags.no_mesh, flags.listen)?,
+        })
+    }
+
+    fn mesh(
+        &self,
+        table: &MeshTable,
+        no_mesh: bool,
+        listen: Vec<String>,
+    ) -> Result<MeshSettings, ConfigError> {
+        let defaults = MeshSettings::default();
+        let addresses = |texts: &[Spanned<String>]| {
+            if let Some(one_more) = texts.get(MULTIADDRESSES_MAX) {
+                return self.at(
+                    one_more,
+                    Err(format!("at most {MULTIADDRESSES_MAX} of them")),
+                );
+            }
+            texts
+                .iter()
+                .map(|text| self.at(text, multiaddress(text.get_ref())))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let from_file = table
+            .listen
+            .as_ref()
+            .map(|texts| addresses(texts))
+            .transpose()?;
+        let name = table.name.as_ref().map(|name| {
+            let is_name = lymph_protocol::contact::is_name(name.get_ref());
+            self.at(
+                name,
+                is_name
+                    .then(|| name.get_ref().clone())
+                    .ok_or("a name has at most 63 bytes, all of them printable"),
+            )
+        });
+        Ok(MeshSettings {
+            enabled: !no_mesh && table.enabled.unwrap_or(true),
+            name: name.transpose()?.unwrap_or_default(),
+            listen: if listen.is_empty() {
+                from_file.unwrap_or(defaults.listen)
+            } else {
+                listen
+            },
+            external: addresses(&table.external)?,
+            peers: addresses(&table.peers)?,
+            dns_seeds: table
+                .dns_seeds
+                .iter()
+                .take(16)
+                .map(|name| name.get_ref().clone())
+                .collect(),
+            mdns: table.mdns,
+            kademlia: table.kademlia.unwrap_or(true),
+            relay: table.relay,
         })
     }
 

@@ -3,23 +3,29 @@
 //! Handlers ask the loop through a bounded queue and wait; the loop answers between two batches of lines, so
 //! that the engine has one owner. `routes` are the paths, `requests` and `views` the JSON.
 
+pub mod mesh_requests;
+pub mod mesh_views;
 pub mod requests;
 mod routes;
 pub mod views;
 
+use std::fmt;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use lymph_protocol::Timestamp;
+use lymph_protocol::ticket::Token;
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::engine::decision::{Decision, DetectionId};
+use crate::engine::mesh::Mesh;
 use crate::engine::request::{Answer, Request};
 use crate::engine::target::Target;
+use mesh_views::{MeshView, PairingView};
 use views::{AlertView, AllowedView, DecisionView, HeldView, RuleView, StatusView, WhyView};
 
 /// Questions that may wait for the loop. More askers wait for a place.
@@ -27,8 +33,10 @@ const QUESTIONS_WAITING_MAX: usize = 32;
 /// Longest path of a Unix socket, in bytes: the kernel's `sun_path` without its end.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 
+/// Finds out what a request means.
+pub type Meaning = Box<dyn FnOnce(&Mesh) -> Result<Request, String> + Send>;
+
 /// What can be asked of the daemon, with where the answer goes.
-#[derive(Debug)]
 pub enum Question {
     /// How it is.
     Status(oneshot::Sender<StatusView>),
@@ -46,8 +54,20 @@ pub enum Question {
     Allowlist(oneshot::Sender<Vec<AllowedView>>),
     /// What is held back.
     Held(oneshot::Sender<Vec<HeldView>>),
+    /// Who this node is among others, and whom it knows.
+    Mesh(oneshot::Sender<MeshView>),
+    /// What is meant by a request that names nodes, by whom this node knows.
+    Meant(Meaning, oneshot::Sender<Result<Request, String>>),
+    /// How a pairing goes on.
+    Pairing(Token, oneshot::Sender<PairingView>),
     /// The operator asks for something.
     Ask(Request, oneshot::Sender<Asked>),
+}
+
+impl fmt::Debug for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Question")
+    }
 }
 
 /// What came of a request.

@@ -22,6 +22,8 @@ pub mod identity;
 pub mod journal;
 mod keeper;
 mod lock;
+mod mesh;
+mod mesh_words;
 mod names;
 pub mod net;
 mod node;
@@ -45,6 +47,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use lymph_protocol::Timestamp;
+use lymph_protocol::signed::Keypair;
 use sd_notify::NotifyState;
 use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -53,12 +56,16 @@ use tokio::task::JoinHandle;
 use crate::config::Settings;
 use crate::config::rules::RuleSet;
 use crate::config::zone;
+use crate::engine::mesh::MeshLimits;
+use crate::engine::request::{MeshRequest, Request};
 use crate::engine::{Engine, Input, Snapshot};
 use api::Api;
 use checkpoint::{Loaded, Record};
 use clock::{Clock, Stopwatch};
 use enforcer::Enforcer;
+use identity::{HighWater, Identity};
 use keeper::Keeper;
+use mesh::Network;
 use names::{Found, Names};
 use node::{Facts, Node};
 use sources::{ReaderEnded, Sources};
@@ -106,8 +113,47 @@ pub async fn run(settings: Settings, out: &mut (dyn Write + Send)) -> Result<()>
 
     let clock = Clock::start();
     let now = clock.now();
-    let (mut node, positions) = restore(&settings, rules, enforcing, now)?;
+    let (mut place, mut wire) = (None, None);
+    if settings.mesh.enabled {
+        let identity = Identity::open(&settings.state, now)?;
+        let high_water = HighWater::open(&settings.state)?;
+        if identity.made_now {
+            tracing::info!(
+                "this node is {}; its keys are made and lie in {}",
+                identity.keypair.id(),
+                settings.state.display()
+            );
+        }
+        let as_others_see_it = crate::engine::mesh::Identity {
+            transport: Keypair::from_secret(&identity.transport).transport_id(),
+            keypair: identity.keypair,
+            name: settings.mesh.name.clone(),
+            host: mesh::host_name(),
+            sequence: high_water.value(),
+        };
+        place = Some((as_others_see_it, high_water));
+        wire = Some((identity.transport, Identity::deaths(&settings.state)?));
+    }
+    let (mut node, positions) = restore(&settings, rules, enforcing, place, now)?;
     settle(&mut node, &clock).await;
+    let mut network = None;
+    if let Some((key, deaths)) = wire {
+        let is_public = node
+            .engine
+            .mesh()
+            .is_some_and(|mesh| mesh.public().is_any());
+        network = Some(Network::start(
+            settings.mesh.clone(),
+            &settings.state,
+            key,
+            is_public,
+        ));
+        node.take(Input::Started, clock.now());
+        for certificate in deaths {
+            let kill = Request::Mesh(MeshRequest::Kill(certificate));
+            node.take(Input::Asked(kill), clock.now());
+        }
+    }
     let (sources, notices) = Sources::new(watched.specs, positions);
     notices.into_iter().for_each(|notice| node.note(notice));
     let api = Api::start(&settings.state)?;
@@ -121,6 +167,8 @@ pub async fn run(settings: Settings, out: &mut (dyn Write + Send)) -> Result<()>
         last_surroundings: now,
         was_stuck: false,
         names: Names::start(),
+        network,
+        was_public: None,
         _lock: lock,
     };
     daemon.want_names();
@@ -138,11 +186,16 @@ fn restore(
     settings: &Settings,
     rules: Arc<lymph_scenarios::Rules>,
     enforcing: start::Enforcing,
+    place: Option<(crate::engine::mesh::Identity, HighWater)>,
     now: Timestamp,
 ) -> Result<(Node, Option<sources::Positions>)> {
     let (keeper, records, said) = Keeper::open(&settings.state, now);
     said.iter().for_each(|said| tracing::warn!("{said}"));
-    let engine = Engine::new(rules, settings.engine.clone(), seed());
+    let mut engine = Engine::new(rules, settings.engine.clone(), seed());
+    let high_water = place.map(|(identity, high_water)| {
+        engine.enter_mesh(identity, MeshLimits::default(), now);
+        high_water
+    });
     let facts = Facts {
         state: settings.state.clone(),
         config: settings.config.clone(),
@@ -152,7 +205,7 @@ fn restore(
     let writer = firewall::Writer::start(enforcing.backend)
         .context("the firewall's writer cannot be started")?;
     let enforcer = Enforcer::new(writer, enforcing.name, start::panic_flag(&settings.state));
-    let mut node = Node::new(engine, keeper, enforcer, facts);
+    let mut node = Node::new(engine, keeper, enforcer, high_water, facts);
     node.take(Input::Surroundings(surroundings::look()), now);
     let records_count = records.len();
     for record in records {
@@ -270,6 +323,10 @@ struct Daemon {
     /// Whether the reader of the files was seen not to go on.
     was_stuck: bool,
     names: Names,
+    /// This machine's end of the mesh.
+    network: Option<Network>,
+    /// Whether the wire was last opened for the public mesh.
+    was_public: Option<bool>,
     _lock: StateLock,
 }
 
@@ -303,6 +360,7 @@ impl Daemon {
         look_after.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut not_before = tokio::time::Instant::now();
         loop {
+            self.carry().await;
             let deadline = self.node.engine.next_deadline();
             let due = deadline.map(|(at, _)| self.clock.instant_of(at).into());
             let due = due.map(|due: tokio::time::Instant| due.max(not_before));
@@ -321,8 +379,9 @@ impl Daemon {
                 word = self.node.enforcer.word() => self.node.heard(word, self.clock.now()),
                 _ = look_after.tick() => self.look_after(),
                 found = self.names.found() => self.found(found),
+                event = mesh::event(&mut self.network) => self.take_mesh(event),
                 Some(question) = self.api.questions.recv() => {
-                    self.node.answer(question, &self.sources, self.clock.now());
+                    self.node.answer(question, &self.sources, self.network.as_ref(), self.clock.now());
                     self.want_names();
                 }
                 batch = self.sources.next() => {
@@ -332,6 +391,49 @@ impl Daemon {
                     self.checkpoint.is_due = true;
                 }
             }
+        }
+    }
+
+    /// The network brings something.
+    fn take_mesh(&mut self, event: Option<crate::engine::mesh::Input>) {
+        let Some(input) = event else { return };
+        let now = self.clock.now();
+        self.node.take(Input::Mesh(input), now);
+        self.node.enforce(now);
+        self.node.write();
+    }
+
+    /// Have the network do what the engine wants, and nothing of it before what it rests on is on disk.
+    async fn carry(&mut self) {
+        let Some(network) = &mut self.network else {
+            self.node.outgoing.clear();
+            return;
+        };
+        let is_public = self
+            .node
+            .engine
+            .mesh()
+            .is_some_and(|mesh| mesh.public().is_any());
+        if self
+            .was_public
+            .replace(is_public)
+            .is_some_and(|was| was != is_public)
+        {
+            tracing::info!(
+                "the mesh begins anew, {} the public one",
+                if is_public { "with" } else { "without" }
+            );
+            let gone = network.reopen(is_public).await;
+            let now = self.clock.now();
+            self.node.outgoing.clear();
+            for input in gone {
+                self.node.take(Input::Mesh(input), now);
+            }
+            self.node.take(Input::Started, now);
+        }
+        if !self.node.outgoing.is_empty() {
+            self.node.write();
+            network.carry(std::mem::take(&mut self.node.outgoing).into_iter());
         }
     }
 
@@ -370,6 +472,9 @@ impl Daemon {
 
     /// Once a second: everything that needs no haste.
     fn look_after(&mut self) {
+        if let Some(network) = &mut self.network {
+            network.look_after();
+        }
         if let Some(said) = self.node.enforcer.look_after() {
             tracing::warn!("{said}");
         }
@@ -490,6 +595,9 @@ impl Daemon {
             );
         }
         self.node.enforcer.stop();
+        if let Some(network) = self.network.take() {
+            network.stop().await;
+        }
     }
 }
 

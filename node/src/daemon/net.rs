@@ -35,7 +35,7 @@ use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 pub use ask::{ASK_BYTES_MAX, decode as decode_ask};
-pub use convert::{NoTransportId, TransportId};
+pub use convert::{NoTransportId, TransportId, parse_peer, peer_text};
 pub use figures::Figures;
 pub use gossip::MESSAGE_BYTES_MAX;
 
@@ -115,6 +115,20 @@ impl fmt::Debug for NetConfig {
 /// Stands for one message until it is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageHandle(u64);
+
+impl MessageHandle {
+    /// Its number.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The handle with this number.
+    #[must_use]
+    pub const fn from_number(number: u64) -> Self {
+        MessageHandle(number)
+    }
+}
 
 /// What is to be done with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,17 +9,23 @@ use lymph_protocol::Timestamp;
 use lymph_scenarios::Skewed;
 use tokio::sync::oneshot;
 
+use super::api::mesh_views::{MeshLine, MeshView, PairingView};
 use super::api::views::{
     AlertView, AllowedView, CountersView, DecisionView, EnforcementView, HealthView, HeldView,
     RuleView, SourceView, StatusView, WhyView,
 };
 use super::api::{Asked, Question};
 use super::enforcer::{Enforcer, Settled, State};
+use super::identity::HighWater;
 use super::keeper::Keeper;
+use super::mesh::Network;
+use super::mesh_words::{mesh_attention, mesh_health, tell_mesh};
 use super::sources::{Batch, Counters, Notice, NoticeKind, Sources};
 use crate::engine::alerts::Alert;
 use crate::engine::decision::Decision;
+use crate::engine::mesh::Kept;
 use crate::engine::policy::Outcome;
+use crate::engine::record::Record;
 use crate::engine::request::{Answer, Request};
 use crate::engine::target::Target;
 use crate::engine::{self, Action, Engine, Input, Lifted};
@@ -53,6 +59,10 @@ pub(super) struct Node {
     /// The firewall.
     pub(super) enforcer: Enforcer,
     facts: Facts,
+    /// Numbers that may have been given out.
+    high_water: Option<HighWater>,
+    /// What the network is to do.
+    pub(super) outgoing: Vec<engine::mesh::Net>,
     /// What the engine has answered to the request that is being carried out.
     answer: Option<Answer>,
     /// Names of the allowlist that could not be looked up, and why.
@@ -66,11 +76,19 @@ pub(super) struct Node {
 impl Node {
     /// An engine with its store.
     #[must_use]
-    pub(super) fn new(engine: Engine, keeper: Keeper, enforcer: Enforcer, facts: Facts) -> Self {
+    pub(super) fn new(
+        engine: Engine,
+        keeper: Keeper,
+        enforcer: Enforcer,
+        high_water: Option<HighWater>,
+        facts: Facts,
+    ) -> Self {
         Node {
             engine,
             keeper,
             enforcer,
+            high_water,
+            outgoing: Vec::new(),
             facts,
             answer: None,
             unresolved: BTreeMap::new(),
@@ -160,6 +178,7 @@ impl Node {
 
     fn perform(&mut self, action: Action) {
         match action {
+            Action::Save(Record::Mesh(Kept::Sequence(up_to))) => self.reserve(up_to),
             Action::Save(record) => self.keeper.save(record),
             Action::Remove(key) => self.keeper.remove(key),
             Action::Ban(decision) => self.enforcer.ban(&decision),
@@ -176,14 +195,61 @@ impl Node {
             Action::Notice(engine::Notice::Skewed(skewed)) => self.note(words_for(&skewed)),
             Action::Notice(notice) => self.tell(&notice),
             Action::Answer(answer) => self.answer = Some(answer),
+            Action::Net(net) => self.outgoing.push(net),
+            Action::Enforce(is_on) => self.enforce_by_fleet(is_on),
+        }
+    }
+
+    /// Numbers up to this may be given out: on disk before the first of them is.
+    fn reserve(&mut self, up_to: u64) {
+        if let Some(Err(error)) = self
+            .high_water
+            .as_mut()
+            .map(|high_water| high_water.raise(up_to))
+        {
+            // The wall clock keeps the numbers apart all the same, unless it is set back while lymph is down.
+            tracing::warn!("the numbers of this node's reports are not saved: {error}");
+        }
+    }
+
+    /// A sibling passes on `lymph panic` or `lymph resume`.
+    fn enforce_by_fleet(&mut self, is_on: bool) {
+        let done = match is_on {
+            true => match std::fs::remove_file(super::panic_flag(&self.facts.state)) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+                done => done,
+            },
+            false => super::start::raise_panic(&self.facts.state),
+        };
+        if let Err(error) = done {
+            tracing::error!(
+                "the fleet's {} cannot be carried out: {error}",
+                if is_on { "resume" } else { "panic" }
+            );
         }
     }
 
     /// Answer a question of the API.
-    pub(super) fn answer(&mut self, question: Question, sources: &Sources, now: Timestamp) {
+    pub(super) fn answer(
+        &mut self,
+        question: Question,
+        sources: &Sources,
+        network: Option<&Network>,
+        now: Timestamp,
+    ) {
         // An asker who has gone away is no error.
         match question {
-            Question::Status(reply) => drop(reply.send(self.status(sources, now))),
+            Question::Status(reply) => drop(reply.send(self.status(sources, network, now))),
+            Question::Mesh(reply) => drop(reply.send(MeshView::new(&self.engine, network, now))),
+            Question::Meant(meaning, reply) => {
+                let without =
+                    || "this node runs without the mesh: start it without --no-mesh".to_owned();
+                let meant = self.engine.mesh().ok_or_else(without).and_then(meaning);
+                drop(reply.send(meant));
+            }
+            Question::Pairing(token, reply) => {
+                drop(reply.send(PairingView::new(&self.engine, token)))
+            }
             Question::Decisions(reply) => drop(reply.send(self.decisions(now))),
             Question::Alerts(limit, reply) => {
                 let newest = self.engine.alerts().iter().rev().take(limit);
@@ -244,7 +310,12 @@ impl Node {
             | Request::Allow(_)
             | Request::Disallow(_)
             | Request::Release(_)
-            | Request::Drop(_) => None,
+            | Request::Drop(_)
+            | Request::Mesh(_) => None,
+            Request::Everywhere(request) => match &**request {
+                Request::Lift { which, .. } => which.target,
+                _ => None,
+            },
         };
         self.answer = None;
         self.take(Input::Asked(request), now);
@@ -322,7 +393,7 @@ impl Node {
         }
     }
 
-    fn status(&self, sources: &Sources, now: Timestamp) -> StatusView {
+    fn status(&self, sources: &Sources, network: Option<&Network>, now: Timestamp) -> StatusView {
         let mut by_origin = BTreeMap::new();
         for decision in self.engine.decisions().iter() {
             *by_origin
@@ -350,7 +421,8 @@ impl Node {
             not_held: self.engine.held().turned_away(),
             allowed: self.engine.allowlist().iter().count()
                 + self.engine.allowed_by_configuration().len(),
-            health: self.health(),
+            health: self.health(network),
+            mesh: MeshLine::new(&self.engine, network),
             sources: self.source_views(sources.counters()),
             decisions: self.engine.decisions().len(),
             decisions_by_origin: by_origin,
@@ -369,7 +441,7 @@ impl Node {
                 bucket_bytes: detector.bucket_bytes,
                 evicted: detector.evicted,
             },
-            attention: self.attention(),
+            attention: self.attention(network, now),
         }
     }
 
@@ -409,7 +481,7 @@ impl Node {
         }
     }
 
-    fn health(&self) -> Vec<HealthView> {
+    fn health(&self, network: Option<&Network>) -> Vec<HealthView> {
         let part = |part: &str, wrong: Option<String>, right: String| HealthView {
             part: part.to_owned(),
             ok: wrong.is_none(),
@@ -439,11 +511,12 @@ impl Node {
                 "saved".to_owned(),
             ),
             part("logs", logs, "read as they grow".to_owned()),
+            mesh_health(&self.engine, network),
         ]
     }
 
-    fn attention(&self) -> Vec<String> {
-        let mut all = Vec::new();
+    fn attention(&self, network: Option<&Network>, now: Timestamp) -> Vec<String> {
+        let mut all = mesh_attention(&self.engine, network, now);
         match self.enforcer.state() {
             State::Panic => {
                 all.push("PANIC: nothing is enforced until `lymph resume`".to_owned());
@@ -518,6 +591,15 @@ impl Node {
                     decision.target,
                     moment(decision.until)
                 );
+            }
+            engine::Notice::Mesh(notice) => tell_mesh(notice, self.engine.mesh()),
+            engine::Notice::FromSibling { node, what } => {
+                let name = self
+                    .engine
+                    .mesh()
+                    .map(|mesh| mesh.name_of(*node))
+                    .unwrap_or_default();
+                tracing::info!("{what}: said on {name:?}, done here");
             }
             engine::Notice::ClockFollowed { decisions } => {
                 tracing::warn!(

@@ -74,6 +74,14 @@ pub(crate) fn panic_flag(state: &Path) -> PathBuf {
     state.join("panic")
 }
 
+/// Raise the flag. It survives a power cut: it is on disk when this returns.
+pub(crate) fn raise_panic(state: &Path) -> io::Result<()> {
+    let mut file = std::fs::File::create(panic_flag(state))?;
+    file.write_all(b"`lymph panic` made this file; `lymph resume` takes it away\n")?;
+    file.sync_all()?;
+    std::fs::File::open(state)?.sync_all()
+}
+
 /// The logs to watch, and what was found on the machine if nobody named any.
 pub(super) struct Watched {
     /// What is read.

@@ -7,6 +7,7 @@ use lymph_scenarios::Skewed;
 use super::alerts::Alert;
 use super::breaker::Held;
 use super::decision::{Decision, Kind, Origin};
+use super::mesh;
 use super::record::{Record, RecordKey};
 use super::request::Answer;
 use super::target::Target;
@@ -31,6 +32,10 @@ pub enum Action {
     Remove(RecordKey),
     /// Tell the operator.
     Notice(Notice),
+    /// For the network.
+    Net(mesh::Net),
+    /// Enforce what is decided, or nothing: the operator wants it on all their machines.
+    Enforce(bool),
     /// Tell whoever asked.
     Answer(Answer),
 }
@@ -70,6 +75,15 @@ pub enum Notice {
     },
     /// An own ban lasts longer, since its target keeps knocking.
     Prolonged(Decision),
+    /// Something about the mesh.
+    Mesh(mesh::Notice),
+    /// A sibling passes on what the operator wants, and it is done here.
+    FromSibling {
+        /// Which.
+        node: lymph_protocol::NodeId,
+        /// What.
+        what: String,
+    },
     /// The clock was set, and so many decisions were moved along with it.
     ClockFollowed {
         /// How many.

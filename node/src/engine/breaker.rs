@@ -55,6 +55,8 @@ impl Budget {
 pub enum Spender {
     /// One of the rules.
     Rule(Arc<str>),
+    /// One of the operator's other machines.
+    Sibling(lymph_protocol::NodeId),
     /// All reports of others together.
     Mesh,
     /// All guesses together.
@@ -112,7 +114,9 @@ impl Breaker {
 
     const fn budget_of(&self, spender: &Spender) -> Option<Budget> {
         match spender {
-            Spender::Rule(_) | Spender::Mesh | Spender::Predicted => self.budget,
+            Spender::Rule(_) | Spender::Sibling(_) | Spender::Mesh | Spender::Predicted => {
+                self.budget
+            }
             Spender::Import(_) => self.imports,
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use lymph_protocol::Timestamp;
 use lymph_scenarios::line::Line;
 
+use super::mesh;
 use super::protected::Shield;
 use super::record::Record;
 use super::request::Request;
@@ -39,6 +40,10 @@ pub enum Input<'a> {
     Refused(Vec<(IpAddr, u64)>),
     /// The operator has everything about a target forgotten.
     Forget(Target),
+    /// The network brings something.
+    Mesh(mesh::Input),
+    /// Everything is restored: the mesh takes up its connections.
+    Started,
     /// Somebody set the wall clock: what was `before` is now `now`. The only input whose `now` may be
     /// smaller than the last one's.
     ClockStepped {

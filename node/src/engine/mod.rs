@@ -19,9 +19,12 @@ pub mod decisions;
 pub mod drops;
 pub mod explain;
 pub mod familiar;
+pub mod families;
+mod heard;
 mod input;
 pub mod ladder;
 pub mod leniency;
+pub mod mesh;
 pub mod networks;
 mod operator;
 pub mod policy;
@@ -56,6 +59,7 @@ use drops::Drops;
 use familiar::Familiar;
 use ladder::Ladder;
 use leniency::{Leniency, Verdict};
+use mesh::Mesh;
 use policy::{Outcome, Policy};
 use protected::{Protected, Shield};
 use record::{Record, RecordKey};
@@ -158,6 +162,11 @@ pub struct Engine {
     familiar: Familiar,
     leniency: Leniency,
     drops: Drops,
+    /// Its place among others, if it has one.
+    mesh: Option<Box<Mesh>>,
+    /// The newest thing that the operator wants of each target and entry, by the number it was said under: what was said
+    /// before and comes later is out of date.
+    newest_words: heard::NewestWords,
     counters: Counters,
     /// When this engine first heard of the time; see `step`.
     started_at: Option<Timestamp>,
@@ -183,11 +192,29 @@ impl Engine {
             familiar: Familiar::new(settings.familiar_max),
             leniency: Leniency::default(),
             drops: Drops::new(settings.drops_max),
+            mesh: None,
+            newest_words: heard::NewestWords::default(),
             settings,
             counters: Counters::default(),
             started_at: None,
             last_now: Timestamp::EPOCH,
         }
+    }
+
+    /// Give it a place among others.
+    pub fn enter_mesh(
+        &mut self,
+        identity: mesh::Identity,
+        limits: mesh::MeshLimits,
+        now: Timestamp,
+    ) {
+        self.mesh = Some(Box::new(Mesh::new(identity, limits, self.seed, now)));
+    }
+
+    /// Its place among others.
+    #[must_use]
+    pub fn mesh(&self) -> Option<&Mesh> {
+        self.mesh.as_deref()
     }
 
     /// Take in one thing that happened and say what is to be done about it.
@@ -218,6 +245,8 @@ impl Engine {
             Input::Resolved { name, addresses } => self.resolved(&name, &addresses, &mut actions),
             Input::Refused(all) => self.refused(&all, now, &mut actions),
             Input::Forget(target) => self.forget(target, &mut actions),
+            Input::Mesh(input) => self.with_mesh(now, &mut actions, |mesh| mesh.handle(input, now)),
+            Input::Started => self.with_mesh(now, &mut actions, |mesh| mesh.start(now)),
             Input::ClockStepped { before } => self.follow_clock(before, now, &mut actions),
         }
         actions
@@ -248,6 +277,7 @@ impl Engine {
         ];
         let own = own.into_iter().filter_map(|(at, why)| Some((at?, why)));
         own.chain(self.detector.next_deadline())
+            .chain(self.mesh.as_ref().map(|mesh| mesh.next_deadline()))
             .min_by_key(|(at, _)| *at)
     }
 
@@ -274,6 +304,11 @@ impl Engine {
         let held = self.held.iter().cloned().map(Record::Held);
         let familiar = self.familiar.iter();
         let familiar = familiar.map(|(subject, logins)| Record::Familiar(subject, logins.clone()));
+        let mesh = self
+            .mesh
+            .iter()
+            .flat_map(|mesh| mesh.records())
+            .map(Record::Mesh);
         let before = allowed.chain(forced).chain(raised);
         before
             .chain(decisions)
@@ -281,6 +316,7 @@ impl Engine {
             .chain(rungs)
             .chain(held)
             .chain(familiar)
+            .chain(mesh)
     }
 
     /// What the operator has allowed.
@@ -340,6 +376,7 @@ impl Engine {
     fn tick(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         let overflows = self.detector.tick(now);
         self.take(overflows, now, actions);
+        self.with_mesh(now, actions, |mesh| mesh.tick(now));
         while let Some(decision) = self.decisions.pop_ended(now) {
             self.lifted(&decision, Lifted::Ended, actions);
         }
@@ -483,7 +520,12 @@ impl Engine {
         let mut until = decision.until;
         match self.decide(decision, actions) {
             Applied::Full => return (Outcome::NoRoom, is_visit),
-            Applied::New | Applied::Longer => self.counters.decisions += 1,
+            Applied::New | Applied::Longer => {
+                self.counters.decisions += 1;
+                if kind == Kind::Ban {
+                    self.tell_others(overflow, target, until, now, actions);
+                }
+            }
             Applied::Nothing => until = self.decisions.until(target, kind).unwrap_or(until),
         }
         (Outcome::Decided { kind, until, step }, is_visit)
@@ -678,6 +720,10 @@ impl Engine {
             }
             Record::Held(held) if held.decision.until <= now => true,
             Record::Held(held) => !self.hold(held.decision, held.why, actions),
+            Record::Mesh(kept) => {
+                self.with_mesh(now, actions, |mesh| mesh.restore(kept, now));
+                false
+            }
             Record::Familiar(subject, logins) => {
                 let known = self.familiar.get(subject).and_then(|logins| logins.last());
                 let saved = logins.last();

@@ -38,11 +38,13 @@ impl Engine {
             Request::Disallow(what) => Answer::Disallowed(self.disallow(&what, actions)),
             Request::Release(which) => Answer::Held(self.release(&which, now, actions)),
             Request::Drop(which) => Answer::Held(self.drop_held(&which, actions)),
+            Request::Everywhere(request) => return self.asked_everywhere(*request, now, actions),
+            Request::Mesh(request) => Answer::Mesh(self.asked_mesh(request, now, actions)),
         };
         actions.push(Action::Answer(answer));
     }
 
-    fn ban(&mut self, ban: Ban, now: Timestamp, actions: &mut Vec<Action>) -> Banned {
+    pub(super) fn ban(&mut self, ban: Ban, now: Timestamp, actions: &mut Vec<Action>) -> Banned {
         let mut banned = Banned::default();
         let spender = Spender::Import(ban.origin);
         for wish in ban.wishes {
@@ -139,7 +141,7 @@ impl Engine {
     }
 
     /// Take back every decision that fits; a detection after this one is a return.
-    fn lift(
+    pub(super) fn lift(
         &mut self,
         which: &Selection,
         false_positive: bool,
@@ -168,6 +170,9 @@ impl Engine {
             };
             self.lifted(&decision, Lifted::ByOperator, actions);
             self.climb_down(&decision, false_positive, now, actions);
+            if false_positive && let Target::Subject(subject) = decision.target {
+                self.with_mesh(now, actions, |mesh| mesh.retract(subject, now).1);
+            }
             if false_positive && decision.origin == Origin::Lymph {
                 let case = (Arc::clone(&decision.reason), decision.target);
                 let (raised, dropped) = self.leniency.raise(&case, now);
@@ -236,7 +241,7 @@ impl Engine {
         taken_back
     }
 
-    fn allow(
+    pub(super) fn allow(
         &mut self,
         entry: allowlist::Entry,
         actions: &mut Vec<Action>,
@@ -246,7 +251,7 @@ impl Engine {
         Ok(self.allowlist_changed(actions))
     }
 
-    fn disallow(&mut self, what: &Allowed, actions: &mut Vec<Action>) -> bool {
+    pub(super) fn disallow(&mut self, what: &Allowed, actions: &mut Vec<Action>) -> bool {
         let was_there = self.allowlist.remove(what).is_some();
         if was_there {
             actions.push(Action::Remove(RecordKey::Allow(what.clone())));

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lymph_protocol::Timestamp;
+use lymph_protocol::admission::Standing;
+use lymph_protocol::report::Report;
 use lymph_scenarios::overflow::{Attacker, Overflow, Scope};
 use serde::{Deserialize, Serialize};
 
@@ -143,6 +145,21 @@ pub fn judge(
         Outcome::Ended { kind, until, step }
     };
     (outcome, Some(rung))
+}
+
+/// What a checked report of somebody else is worth: until when its subject is banned, if it is.
+///
+/// A sibling is the operator's own machine and has banned the address itself, so its word is enough; whatever anybody else
+/// says is shown and decides nothing.
+#[must_use]
+pub fn judge_report(standing: Standing, report: &Report, now: Timestamp) -> Option<Timestamp> {
+    match standing {
+        Standing::Sibling => {
+            let until = report.expires().min(now + report.ttl());
+            (until > now).then_some(until)
+        }
+        Standing::Own | Standing::Vouched(_) | Standing::Stranger | Standing::Muted => None,
+    }
 }
 
 fn too_wide(target: Target) -> bool {

@@ -37,6 +37,8 @@ pub enum Protection {
     Resolver,
     /// Somebody is logged in from there right now.
     SshPeer,
+    /// One of the operator's other machines.
+    Sibling,
 }
 
 impl Protection {
@@ -56,6 +58,7 @@ impl Protection {
             Protection::Gateway => "gateway",
             Protection::Resolver => "resolver",
             Protection::SshPeer => "ssh-peer",
+            Protection::Sibling => "sibling",
         }
     }
 
@@ -75,6 +78,7 @@ impl Protection {
             Protection::Gateway => "the gateway of this machine",
             Protection::Resolver => "the name server of this machine",
             Protection::SshPeer => "logged in to this machine over SSH right now",
+            Protection::Sibling => "another machine of your fleet",
         }
     }
 
@@ -90,7 +94,8 @@ impl Protection {
             | Protection::OwnAddress
             | Protection::Gateway
             | Protection::Resolver
-            | Protection::SshPeer => true,
+            | Protection::SshPeer
+            | Protection::Sibling => true,
             Protection::Loopback
             | Protection::Multicast
             | Protection::Unspecified
@@ -145,6 +150,8 @@ pub struct Protected {
     configured: Networks<Protection>,
     /// Proxies of all sources.
     proxies: Networks<Protection>,
+    /// The operator's other machines.
+    siblings: Networks<Protection>,
     /// What the operator has allowed since.
     allowed: Networks<Protection>,
     /// What is round this machine.
@@ -168,6 +175,7 @@ impl Protected {
             configured: all(allowlist, Protection::Allowlist),
             proxies: all(trusted_proxies, Protection::TrustedProxy),
             allowed: Networks::default(),
+            siblings: Networks::default(),
             surroundings: Networks::default(),
             surroundings_seen: Vec::new(),
             always: [false, true].map(|yields| {
@@ -199,6 +207,13 @@ impl Protected {
         self.allowed = networks.map(|net| (net, Protection::Allowlist)).collect();
     }
 
+    /// Replace what is known of the operator's other machines. Their private addresses are not: those may be anybody's.
+    pub fn siblings(&mut self, addresses: impl Iterator<Item = std::net::IpAddr>) {
+        let networks =
+            addresses.map(|address| (Target::of_address(address).network(), Protection::Sibling));
+        self.siblings = networks.collect();
+    }
+
     /// A network that forbids blocking the target, if there is one; what nobody can override comes first.
     #[must_use]
     pub fn shield_of(&self, target: Target) -> Option<Shield> {
@@ -207,6 +222,7 @@ impl Protected {
             &self.allowed,
             &self.proxies,
             &self.surroundings,
+            &self.siblings,
             &self.always[0],
             &self.always[1],
         ];

@@ -15,6 +15,7 @@ use super::decision::{Decision, DecisionKey, DetectionId, Origin};
 use super::familiar::Logins;
 use super::ladder::Rung;
 use super::leniency::{Case, Raised};
+use super::mesh::{Kept, KeptKey};
 use super::target::Target;
 
 /// Something to keep.
@@ -36,6 +37,8 @@ pub enum Record {
     Held(Held),
     /// When somebody logged in here.
     Familiar(Subject, Logins),
+    /// Whom this node knows, and what was said.
+    Mesh(Kept),
 }
 
 /// Where it is kept.
@@ -57,6 +60,8 @@ pub enum RecordKey {
     Held(DecisionKey),
     /// When somebody logged in here.
     Familiar(Subject),
+    /// Whom this node knows, and what was said.
+    Mesh(KeptKey),
 }
 
 impl RecordKey {
@@ -69,6 +74,7 @@ impl RecordKey {
                 Origin::Lymph | Origin::Mesh | Origin::Predicted => false,
             },
             RecordKey::Allow(_) | RecordKey::Raised(_) | RecordKey::Forced(_) => true,
+            RecordKey::Mesh(key) => key.is_operators(),
             RecordKey::Alert(_)
             | RecordKey::Rung(_)
             | RecordKey::Held(_)
@@ -90,6 +96,7 @@ impl Record {
             Record::Forced(target) => RecordKey::Forced(*target),
             Record::Held(held) => RecordKey::Held(held.decision.key()),
             Record::Familiar(subject, _) => RecordKey::Familiar(*subject),
+            Record::Mesh(kept) => RecordKey::Mesh(kept.key()),
         }
     }
 }

@@ -3,10 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lymph_protocol::NodeId;
+use lymph_protocol::audience::Audience;
+use lymph_protocol::ticket::{Relation, Token};
+use lymph_protocol::vouch::VouchWeight;
+
 use super::allowlist::{self, AllowError, Allowed};
 use super::breaker::Held;
 use super::decision::{Decision, DetectionId, Kind, Origin};
 use super::leniency::Raised;
+use super::mesh::Consent;
 use super::protected::Shield;
 use super::target::Target;
 
@@ -32,6 +38,66 @@ pub enum Request {
     Release(HeldSelection),
     /// Forget what is held.
     Drop(HeldSelection),
+    /// Do it here, and have the whole fleet do it.
+    Everywhere(Box<Request>),
+    /// Something about the mesh.
+    Mesh(MeshRequest),
+}
+
+/// Something about the mesh that the operator asks for.
+#[derive(Clone, Debug)]
+pub enum MeshRequest {
+    /// Make an invitation.
+    Invite {
+        /// What it makes of who takes it.
+        offer: Relation,
+        /// How often it can be used.
+        uses: u16,
+        /// For how long.
+        life: Duration,
+        /// Fresh, and nobody can guess it.
+        token: [u8; 16],
+        /// The same, for a fleet that is founded by this.
+        secret: [u8; 32],
+    },
+    /// Take one.
+    Join(String),
+    /// What goes into and out of an audience of many.
+    Share(Audience, Consent),
+    /// Vouch for a node.
+    Vouch {
+        /// Which.
+        node: NodeId,
+        /// How much.
+        weight: VouchWeight,
+        /// Whether others hear of it.
+        is_listed: bool,
+    },
+    /// Vouch for it no longer.
+    Revoke(NodeId),
+    /// Believe nothing that it says, or again.
+    Mute(NodeId, bool),
+    /// Send a node away from the fleet or circle; the secret is fresh.
+    Expel(NodeId, [u8; 32]),
+    /// Leave the fleet or a circle.
+    Leave(Audience),
+    /// Have the whole fleet enforce nothing, or enforce again.
+    Enforce(bool),
+    /// Declare this node's key dead, with the certificate that was made with it.
+    Kill(Vec<u8>),
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MeshAnswer {
+    /// A ticket.
+    Invited(String, Token),
+    /// The join goes on under this token.
+    Joining(Token, NodeId, Relation),
+    /// Whether anything came of it.
+    Done(bool),
+    /// Not done, and why.
+    No(String),
 }
 
 /// Decisions to make, all of one origin.
@@ -132,6 +198,8 @@ pub enum Answer {
     Allowed(Result<Vec<Decision>, AllowError>),
     /// Whether it was on the list.
     Disallowed(bool),
+    /// About the mesh.
+    Mesh(MeshAnswer),
     /// So many were released or dropped.
     Held(usize),
 }

@@ -71,6 +71,9 @@ impl Engine {
             self.lifted(&decision, Lifted::Ended, actions);
             actions.push(Action::Remove(RecordKey::Decision(decision.key())));
         }
+        if let Some(mesh) = &mut self.mesh {
+            mesh.clock_stepped(now);
+        }
         actions.push(Action::Notice(Notice::ClockFollowed {
             decisions: keys.len(),
         }));

@@ -35,6 +35,7 @@ pub(crate) fn overflow(scenario: &str, who: &str, first_line: u64) -> Overflow {
         scenario: Arc::from(scenario),
         description: Arc::from("something that is tested"),
         labels: Arc::default(),
+        rule: [7; 8],
         remediation: true,
         attackers: vec![attacker(who)],
         events_count: 6,

@@ -31,6 +31,8 @@ pub struct BanRequest {
     pub id: Option<String>,
     /// About whom.
     pub entries: Vec<WishRequest>,
+    /// On this machine alone, also if it is in a fleet.
+    pub here: bool,
 }
 
 /// One decision to make.
@@ -63,6 +65,8 @@ pub struct LiftRequest {
     pub all: bool,
     /// They were wrong.
     pub false_positive: bool,
+    /// On this machine alone, also if it is in a fleet.
+    pub here: bool,
 }
 
 /// What to undo.
@@ -71,6 +75,8 @@ pub struct LiftRequest {
 pub struct UndoRequest {
     /// Id; without it the last thing.
     pub id: Option<String>,
+    /// On this machine alone, also if it is in a fleet.
+    pub here: bool,
 }
 
 /// What to allow, or no longer.
@@ -81,6 +87,8 @@ pub struct AllowRequest {
     pub what: String,
     /// Why.
     pub reason: Option<String>,
+    /// On this machine alone, also if it is in a fleet.
+    pub here: bool,
 }
 
 /// What of that which is held: one of the four.
@@ -95,6 +103,14 @@ pub struct HeldRequest {
     pub subject: Option<String>,
     /// Of this origin.
     pub origin: Option<String>,
+}
+
+/// A request that the whole fleet hears of, unless it is for this machine alone.
+fn everywhere(request: Request, here: bool) -> Request {
+    match here {
+        true => request,
+        false => Request::Everywhere(Box::new(request)),
+    }
 }
 
 impl BanRequest {
@@ -127,15 +143,15 @@ impl BanRequest {
             .map(|entry| entry.meant(origin))
             .collect::<Result<_, _>>()?;
         let force = self.force;
-        Ok((
-            Request::Ban(Ban {
-                id,
-                origin,
-                force,
-                wishes,
-            }),
+        let ban = Ban {
             id,
-        ))
+            origin,
+            force,
+            wishes,
+        };
+        // A list is imported on each machine; what is forced is forced where its reason is known.
+        let here = self.here || force || origin != Origin::Operator;
+        Ok((everywhere(Request::Ban(ban), here), id))
     }
 }
 
@@ -179,34 +195,40 @@ impl LiftRequest {
             );
         }
         let false_positive = self.false_positive;
-        Ok(Request::Lift {
+        let lift = Request::Lift {
             which,
             false_positive,
-        })
+        };
+        Ok(everywhere(lift, self.here))
     }
 }
 
 impl UndoRequest {
     /// What the engine is asked for.
     pub fn meant(self) -> Result<Request, String> {
-        Ok(Request::Undo(self.id.as_deref().map(parsed).transpose()?))
+        let undo = Request::Undo(self.id.as_deref().map(parsed).transpose()?);
+        Ok(everywhere(undo, self.here))
     }
 }
 
 impl AllowRequest {
     /// What the engine is asked for.
     pub fn allow(self, now: Timestamp) -> Result<Request, String> {
-        Ok(Request::Allow(allowlist::Entry {
+        let entry = allowlist::Entry {
             what: parsed(&self.what)?,
             reason: plain(&self.reason.unwrap_or_default()),
             since: now,
             addresses: Vec::new(),
-        }))
+        };
+        Ok(everywhere(Request::Allow(entry), self.here))
     }
 
     /// The opposite.
     pub fn disallow(self) -> Result<Request, String> {
-        Ok(Request::Disallow(parsed(&self.what)?))
+        Ok(everywhere(
+            Request::Disallow(parsed(&self.what)?),
+            self.here,
+        ))
     }
 }
 

@@ -10,12 +10,19 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use super::mesh_requests::{
+    EnforceRequest, InviteRequest, JoinRequest, LeaveRequest, NodeRequest, ShareRequest,
+    VouchRequest, node,
+};
+use super::mesh_views::{InvitedView, JoiningView, MeshDoneView, parse_token};
 use super::requests::{AllowRequest, BanRequest, HeldRequest, LiftRequest, UndoRequest};
 use super::views::{AllowedDoneView, BannedView, ErrorView, HeldDoneView, LiftedView};
 use super::{Asked, Asker, Question};
 use crate::daemon::clock::wall_clock;
+use crate::daemon::mesh;
 use crate::engine::decision::DetectionId;
-use crate::engine::request::Request;
+use crate::engine::mesh::Mesh;
+use crate::engine::request::{MeshRequest, Request};
 use crate::engine::target::Target;
 
 /// Every path there is.
@@ -51,6 +58,20 @@ pub(super) fn router(asker: Asker) -> Router {
         )
         .route("/held/release", post(release))
         .route("/held/drop", post(drop_held))
+        .route(
+            "/mesh",
+            get(async |State(asker): State<Arc<Asker>>| ask(&asker, Question::Mesh).await),
+        )
+        .route("/mesh/pairing/{token}", get(pairing))
+        .route("/mesh/invite", post(invite))
+        .route("/mesh/join", post(join))
+        .route("/mesh/share", post(share))
+        .route("/mesh/vouch", post(vouch))
+        .route("/mesh/revoke", post(revoke))
+        .route("/mesh/mute", post(mute))
+        .route("/mesh/expel", post(expel))
+        .route("/mesh/leave", post(leave))
+        .route("/mesh/enforce", post(enforce))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .fallback(async || refused(StatusCode::NOT_FOUND, "no such path"))
         .with_state(Arc::new(asker))
@@ -129,6 +150,99 @@ async fn release(State(asker): State<Arc<Asker>>, Json(body): Json<HeldRequest>)
 
 async fn drop_held(State(asker): State<Arc<Asker>>, Json(body): Json<HeldRequest>) -> Response {
     have_done(&asker, body.meant().map(Request::Drop), HeldDoneView::new).await
+}
+
+async fn pairing(State(asker): State<Arc<Asker>>, Path(token): Path<String>) -> Response {
+    match parse_token(&token) {
+        Some(token) => ask(&asker, |reply| Question::Pairing(token, reply)).await,
+        None => refused(StatusCode::BAD_REQUEST, "a token is 32 hexadecimal digits"),
+    }
+}
+
+async fn invite(State(asker): State<Arc<Asker>>, Json(body): Json<InviteRequest>) -> Response {
+    let request = match (mesh::fresh(), mesh::fresh()) {
+        (Ok(token), Ok(secret)) => body.meant(token, secret),
+        (Err(error), _) | (_, Err(error)) => Err(format!("no random numbers: {error}")),
+    };
+    have_done(&asker, request, InvitedView::new).await
+}
+
+async fn join(State(asker): State<Arc<Asker>>, Json(body): Json<JoinRequest>) -> Response {
+    have_done(
+        &asker,
+        Ok(Request::Mesh(MeshRequest::Join(body.ticket))),
+        JoiningView::new,
+    )
+    .await
+}
+
+async fn share(State(asker): State<Arc<Asker>>, Json(body): Json<ShareRequest>) -> Response {
+    have_meant(&asker, move |mesh| body.meant(mesh)).await
+}
+
+async fn vouch(State(asker): State<Arc<Asker>>, Json(body): Json<VouchRequest>) -> Response {
+    have_meant(&asker, move |mesh| body.meant(mesh)).await
+}
+
+async fn revoke(State(asker): State<Arc<Asker>>, Json(body): Json<NodeRequest>) -> Response {
+    have_meant(&asker, move |mesh| {
+        Ok(Request::Mesh(MeshRequest::Revoke(node(&body.node, mesh)?)))
+    })
+    .await
+}
+
+async fn mute(State(asker): State<Arc<Asker>>, Json(body): Json<NodeRequest>) -> Response {
+    have_meant(&asker, move |mesh| {
+        Ok(Request::Mesh(MeshRequest::Mute(
+            node(&body.node, mesh)?,
+            !body.undo,
+        )))
+    })
+    .await
+}
+
+async fn expel(State(asker): State<Arc<Asker>>, Json(body): Json<NodeRequest>) -> Response {
+    let secret = match mesh::fresh() {
+        Ok(secret) => secret,
+        Err(error) => {
+            return refused(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                &format!("no random numbers: {error}"),
+            );
+        }
+    };
+    have_meant(&asker, move |mesh| {
+        Ok(Request::Mesh(MeshRequest::Expel(
+            node(&body.node, mesh)?,
+            secret,
+        )))
+    })
+    .await
+}
+
+async fn leave(State(asker): State<Arc<Asker>>, Json(body): Json<LeaveRequest>) -> Response {
+    have_meant(&asker, move |mesh| body.meant(mesh)).await
+}
+
+async fn enforce(State(asker): State<Arc<Asker>>, Json(body): Json<EnforceRequest>) -> Response {
+    have_done(
+        &asker,
+        Ok(Request::Mesh(MeshRequest::Enforce(body.on))),
+        MeshDoneView::new,
+    )
+    .await
+}
+
+/// Have the engine asked for something that depends on whom this node knows.
+async fn have_meant(
+    asker: &Asker,
+    meant: impl FnOnce(&Mesh) -> Result<Request, String> + Send + 'static,
+) -> Response {
+    match answer(asker, |reply| Question::Meant(Box::new(meant), reply)).await {
+        Ok(Ok(request)) => have_done(asker, Ok(request), MeshDoneView::new).await,
+        Ok(Err(error)) => refused(StatusCode::BAD_REQUEST, &error),
+        Err(refusal) => refusal,
+    }
 }
 
 /// Have the engine asked for something, and show what came of it.

@@ -7,6 +7,7 @@ use lymph_scenarios::RuleInfo;
 use serde::{Deserialize, Serialize};
 
 use super::Asked;
+use super::mesh_views::MeshLine;
 use crate::engine::alerts::Alert;
 use crate::engine::allowlist::{self, Allowed};
 use crate::engine::breaker::Held;
@@ -61,6 +62,9 @@ pub struct StatusView {
     pub allowed: usize,
     /// How each part is.
     pub health: Vec<HealthView>,
+    /// Its place among others.
+    #[serde(default)]
+    pub mesh: MeshLine,
     /// What somebody should look at.
     pub attention: Vec<String>,
 }
@@ -544,7 +548,8 @@ impl AllowedDoneView {
             Some(Answer::Allowed(Ok(lifted))) => (true, lifted),
             Some(Answer::Allowed(Err(error))) => return Err(error.to_string()),
             Some(Answer::Disallowed(was_there)) => (was_there, Vec::new()),
-            Some(Answer::Banned(_) | Answer::Lifted(_) | Answer::Held(_)) | None => {
+            Some(Answer::Banned(_) | Answer::Lifted(_) | Answer::Held(_) | Answer::Mesh(_))
+            | None => {
                 return Err(ODD_ANSWER.to_owned());
             }
         };

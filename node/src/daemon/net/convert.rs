@@ -2,46 +2,17 @@
 //!
 //! Never a connection. The next step of the path is `peers`, which keeps the places that are to be dialled.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use libp2p::multiaddr::{Multiaddr, Protocol};
 use libp2p::{PeerId, identity};
+pub use lymph_protocol::TransportId;
 
-/// A peer on the wire: the ed25519 public key that its libp2p peer id is made of. Not the reporter key.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TransportId([u8; 32]);
-
-impl TransportId {
-    /// The peer with this public key.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        TransportId(bytes)
-    }
-
-    /// The public key.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl fmt::Display for TransportId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&to_peer(*self), f)
-    }
-}
-
-impl fmt::Debug for TransportId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.to_string();
-        write!(
-            f,
-            "TransportId(..{})",
-            &name[name.len().saturating_sub(8)..]
-        )
-    }
+/// The peer id as libp2p prints it.
+#[must_use]
+pub fn peer_text(id: TransportId) -> String {
+    to_peer(id).to_string()
 }
 
 /// A text that is no peer id of an ed25519 key.
@@ -49,13 +20,10 @@ impl fmt::Debug for TransportId {
 #[error("not the peer id of an ed25519 key")]
 pub struct NoTransportId;
 
-impl FromStr for TransportId {
-    type Err = NoTransportId;
-
-    fn from_str(text: &str) -> Result<Self, NoTransportId> {
-        let peer = PeerId::from_str(text).map_err(|_| NoTransportId)?;
-        from_peer(&peer).ok_or(NoTransportId)
-    }
+/// Reads a peer id as libp2p prints it.
+pub fn parse_peer(text: &str) -> Result<TransportId, NoTransportId> {
+    let peer = PeerId::from_str(text).map_err(|_| NoTransportId)?;
+    from_peer(&peer).ok_or(NoTransportId)
 }
 
 /// What stands before an ed25519 key in a peer id: identity multihash of 36 bytes, protobuf of key type and key.

@@ -202,6 +202,7 @@ fn overflow() -> Overflow {
         scenario: "lymph/ssh-bf".into(),
         description: "many failures".into(),
         labels: Arc::default(),
+        rule: [7; 8],
         remediation: true,
         attackers: vec![Attacker {
             scope: Scope::Ip,

@@ -1,0 +1,555 @@
+//! Between the engine and its mesh: what others say becomes what policy allows, and what was seen here is told to others.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lymph_protocol::admission::Standing;
+use lymph_protocol::report::{Report, RuleHash};
+use lymph_protocol::signed::Verified;
+use lymph_protocol::vouch::Degree;
+use lymph_protocol::word::{Net as WireNet, Wish as FleetWish};
+use lymph_protocol::{NodeId, Timestamp};
+use lymph_scenarios::overflow::Overflow;
+use sha2::{Digest, Sha256};
+
+use super::allowlist::{self, Allowed};
+use super::breaker::{Spender, Why};
+use super::decision::{Decision, DetectionId, Kind, Origin};
+use super::mesh::{Effect, Heard, Mesh, Notice as MeshNotice, Seen};
+use super::record::Record;
+use super::request::{Answer, Ban, MeshAnswer, MeshRequest, Request, Selection, Wish};
+use super::target::{IpNet, Target};
+use super::{Action, Engine, Lifted, Notice, families, policy};
+
+/// What the operator wants of one thing, wherever they said it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum About {
+    Target(Target),
+    Entry(Allowed),
+    Enforcement,
+}
+
+/// The newest number under which something was wanted, by thing.
+#[derive(Clone, Debug, Default)]
+pub(super) struct NewestWords(BTreeMap<About, u64>);
+
+/// How many things are remembered; beyond that the one that was said first is forgotten.
+const NEWEST_MAX: usize = 20_000;
+/// Longest reason that is passed on.
+const REASON_BYTES_MAX: usize = 200;
+/// Entries of the allowlist that a new sibling is told.
+const ENTRIES_TOLD_MAX: usize = 1_000;
+/// Targets of one request that the fleet is told; a list is imported on each machine.
+const TOLD_MAX: usize = 1_000;
+
+impl NewestWords {
+    fn get(&self, about: &About) -> u64 {
+        self.0.get(about).copied().unwrap_or(0)
+    }
+
+    /// Whether this is the newest.
+    fn note(&mut self, about: About, seq: u64) -> bool {
+        if self.get(&about) >= seq {
+            return false;
+        }
+        if self.0.len() >= NEWEST_MAX && !self.0.contains_key(&about) {
+            let oldest = self
+                .0
+                .iter()
+                .min_by_key(|(_, seq)| **seq)
+                .map(|(about, _)| about.clone());
+            if let Some(oldest) = oldest {
+                self.0.remove(&oldest);
+            }
+        }
+        self.0.insert(about, seq);
+        true
+    }
+}
+
+impl Engine {
+    /// Have the mesh do something, and do what comes of it.
+    pub(super) fn with_mesh(
+        &mut self,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+        ask: impl FnOnce(&mut Mesh) -> Vec<Effect>,
+    ) {
+        let effects = self.mesh.as_mut().map(|mesh| ask(mesh)).unwrap_or_default();
+        for effect in effects {
+            match effect {
+                Effect::Net(net) => actions.push(Action::Net(net)),
+                Effect::Save(kept) => actions.push(Action::Save(Record::Mesh(kept))),
+                Effect::Remove(key) => {
+                    actions.push(Action::Remove(super::record::RecordKey::Mesh(key)))
+                }
+                Effect::Heard(heard) => self.heard(heard, now, actions),
+                Effect::Notice(notice) => {
+                    if let MeshNotice::Paired {
+                        degree: Degree::Sibling,
+                        ..
+                    } = notice
+                    {
+                        self.tell_newcomer(now, actions);
+                    }
+                    actions.push(Action::Notice(Notice::Mesh(notice)));
+                }
+            }
+        }
+    }
+
+    fn heard(&mut self, heard: Heard, now: Timestamp, actions: &mut Vec<Action>) {
+        match heard {
+            Heard::Report { report, standing } => {
+                self.heard_report(&report, standing, now, actions)
+            }
+            Heard::Retracted {
+                author,
+                standing,
+                subject,
+            } => self.heard_retraction(author, standing, subject, actions),
+            Heard::Word { author, seq, wish } => self.heard_word(author, seq, wish, now, actions),
+            Heard::Remembered { seq, wish } => {
+                if let Some(about) = about_of(&wish) {
+                    self.newest_words.note(about, seq);
+                }
+            }
+            Heard::SiblingsChanged => {
+                if let Some(mesh) = &self.mesh {
+                    self.protected
+                        .siblings(mesh.sibling_addresses().into_iter());
+                    self.lift_protected(actions);
+                }
+            }
+        }
+    }
+
+    /// Somebody reports an address: policy says what that is worth.
+    fn heard_report(
+        &mut self,
+        report: &Verified<Report>,
+        standing: Standing,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) {
+        let (author, report, object) = (report.author(), report.object(), report.id());
+        let target = Target::from(report.subject);
+        let Some(until) = policy::judge_report(standing, report, now) else {
+            return;
+        };
+        // What the operator has lifted since is not brought back by it.
+        if self.newest_words.get(&About::Target(target)) > report.seq
+            || self.protected.shield_of(target).is_some()
+        {
+            return;
+        }
+        let name = self
+            .mesh
+            .as_ref()
+            .map(|mesh| mesh.name_of(author))
+            .unwrap_or_default();
+        let digest = Sha256::new_with_prefix(object.0)
+            .chain_update(report.subject.to_string())
+            .finalize();
+        let id = digest
+            .iter()
+            .take(8)
+            .fold(0, |id, byte| id << 8 | u64::from(*byte));
+        let decision = Decision {
+            id: DetectionId(id),
+            target,
+            kind: Kind::Ban,
+            origin: Origin::Mesh,
+            reason: Arc::from(format!("{} seen by {name}", report.family)),
+            since: now,
+            until,
+            step: 0,
+        };
+        let is_new = self.decisions.until(target, Kind::Ban).is_none();
+        if is_new && self.familiar.within(target, now).is_some() {
+            self.held_back(decision, Why::GoodSession, actions);
+        } else if is_new && !self.breaker.spend(&Spender::Sibling(author), now) {
+            self.held_back(decision, Why::Budget, actions);
+        } else {
+            self.decide(decision, actions);
+        }
+    }
+
+    /// A sibling takes a report back: what rested on it ends, unless another one still says so.
+    fn heard_retraction(
+        &mut self,
+        author: NodeId,
+        standing: Standing,
+        subject: lymph_protocol::Subject,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(mesh) = self.mesh.as_ref().filter(|_| standing == Standing::Sibling) else {
+            return;
+        };
+        let others = mesh
+            .shelf()
+            .about(subject)
+            .filter(|(by, live)| *by != author && !live.is_retracted);
+        if others
+            .into_iter()
+            .any(|(by, _)| mesh.standing(by) == Standing::Sibling)
+        {
+            return;
+        }
+        if let Some(decision) = self
+            .decisions
+            .remove((subject.into(), Kind::Ban, Origin::Mesh))
+        {
+            self.lifted(&decision, Lifted::ByOperator, actions);
+        }
+    }
+
+    /// A sibling passes on what the operator wants: it is done here as if they had said it here.
+    fn heard_word(
+        &mut self,
+        author: NodeId,
+        seq: u64,
+        wish: FleetWish,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) {
+        if let Some(about) = about_of(&wish)
+            && !self.newest_words.note(about, seq)
+        {
+            return;
+        }
+        let name = self
+            .mesh
+            .as_ref()
+            .map(|mesh| mesh.name_of(author))
+            .unwrap_or_default();
+        let said_at = Timestamp::from_millis(seq);
+        let what = match wish {
+            FleetWish::Ban { net, secs, reason } => {
+                let Some(target) = target_of(net) else { return };
+                let until = said_at + Duration::from_secs(u64::from(secs));
+                if until <= now {
+                    return;
+                }
+                let wish = Wish {
+                    target,
+                    kind: Kind::Ban,
+                    length: until.since(now),
+                    reason: Arc::from(format!("{reason} (said on {name})")),
+                };
+                let id = DetectionId(seq.rotate_left(32) ^ u64::from(author.as_bytes()[0]));
+                let ban = Ban {
+                    id,
+                    origin: Origin::Operator,
+                    force: false,
+                    wishes: vec![wish],
+                };
+                self.ban(ban, now, actions);
+                format!("ban of {target}")
+            }
+            FleetWish::Lift {
+                net,
+                false_positive,
+            } => {
+                let Some(target) = target_of(net) else { return };
+                let which = Selection {
+                    target: Some(target),
+                    ..Selection::default()
+                };
+                self.lift(&which, false_positive, now, actions);
+                format!("unban of {target}")
+            }
+            FleetWish::AllowNet { net, comment } => {
+                let Some(target) = target_of(net) else { return };
+                self.heard_entry(
+                    Allowed::Network(target.network()),
+                    &comment,
+                    said_at,
+                    actions,
+                )
+            }
+            FleetWish::AllowName { name, comment } => match name.parse() {
+                Ok(entry @ Allowed::Name(_)) => self.heard_entry(entry, &comment, said_at, actions),
+                Ok(Allowed::Network(_)) | Err(_) => return,
+            },
+            FleetWish::DisallowNet(net) => {
+                let Some(target) = target_of(net) else { return };
+                self.disallow(&Allowed::Network(target.network()), actions);
+                format!("{target} off the allowlist")
+            }
+            FleetWish::DisallowName(text) => {
+                self.disallow(&Allowed::Name(text.as_str().into()), actions);
+                format!("{text} off the allowlist")
+            }
+            FleetWish::Panic => {
+                actions.push(Action::Enforce(false));
+                "panic".to_owned()
+            }
+            FleetWish::Resume => {
+                actions.push(Action::Enforce(true));
+                "resume".to_owned()
+            }
+            FleetWish::Expel(_) => return,
+        };
+        actions.push(Action::Notice(Notice::FromSibling { node: author, what }));
+    }
+
+    fn heard_entry(
+        &mut self,
+        what: Allowed,
+        comment: &str,
+        since: Timestamp,
+        actions: &mut Vec<Action>,
+    ) -> String {
+        let said = format!("{what} on the allowlist");
+        if self.allowlist.iter().all(|entry| entry.what != what) {
+            let entry = allowlist::Entry {
+                what,
+                reason: comment.into(),
+                since,
+                addresses: Vec::new(),
+            };
+            // A full list here is said by `allow add` on the machine where there is room.
+            let _ = self.allow(entry, actions);
+        }
+        said
+    }
+
+    /// A new sibling: it hears whom we never block.
+    fn tell_newcomer(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+        let entries: Vec<_> = self
+            .allowlist
+            .iter()
+            .take(ENTRIES_TOLD_MAX)
+            .map(wish_to_allow)
+            .collect();
+        for wish in entries {
+            self.tell_fleet(wish, now, actions);
+        }
+    }
+
+    fn tell_fleet(&mut self, wish: FleetWish, now: Timestamp, actions: &mut Vec<Action>) {
+        if let Some(about) = about_of(&wish) {
+            self.newest_words.note(about, now.millis());
+        }
+        self.with_mesh(now, actions, |mesh| mesh.tell_fleet(wish, now));
+    }
+
+    /// Carry out a request here, and tell the fleet what came of it.
+    pub(super) fn asked_everywhere(
+        &mut self,
+        request: Request,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) {
+        let mut wishes: Vec<FleetWish> = Vec::new();
+        let mut lifts = None;
+        match &request {
+            Request::Ban(ban) if ban.origin == Origin::Operator => {
+                let bans = ban.wishes.iter().filter(|wish| wish.kind == Kind::Ban);
+                wishes.extend(bans.take(TOLD_MAX).map(|wish| FleetWish::Ban {
+                    net: net_of(wish.target),
+                    secs: u32::try_from(wish.length.as_secs()).unwrap_or(u32::MAX),
+                    reason: shortened(&wish.reason),
+                }));
+            }
+            Request::Lift {
+                which,
+                false_positive,
+            } => lifts = Some((which.target, *false_positive)),
+            Request::Undo(_) => lifts = Some((None, false)),
+            Request::Allow(entry) => wishes.push(wish_to_allow(entry)),
+            Request::Disallow(Allowed::Network(network)) => {
+                wishes.push(FleetWish::DisallowNet(net_of(Target::of_network(*network))));
+            }
+            Request::Disallow(Allowed::Name(name)) => {
+                wishes.push(FleetWish::DisallowName(name.to_string()))
+            }
+            Request::Ban(_)
+            | Request::Release(_)
+            | Request::Drop(_)
+            | Request::Everywhere(_)
+            | Request::Mesh(_) => {}
+        }
+        let before = actions.len();
+        self.asked(request, now, actions);
+        let answer = actions.pop();
+        if let (
+            Some((asked_for, false_positive)),
+            Some(Action::Answer(Answer::Lifted(taken_back))),
+        ) = (lifts, &answer)
+        {
+            let targets = taken_back
+                .decisions
+                .iter()
+                .map(|decision| decision.target)
+                .chain(asked_for);
+            let targets: std::collections::BTreeSet<_> = targets.take(TOLD_MAX).collect();
+            wishes.extend(targets.into_iter().map(|target| FleetWish::Lift {
+                net: net_of(target),
+                false_positive,
+            }));
+        }
+        // Nobody is told what was refused here: a protected address, a full list.
+        let is_refused = matches!(answer, Some(Action::Answer(Answer::Allowed(Err(_)))));
+        for wish in wishes.into_iter().filter(|_| !is_refused) {
+            self.tell_fleet(wish, now, actions);
+        }
+        debug_assert!(actions.len() >= before);
+        actions.extend(answer);
+    }
+
+    /// Carry out what is asked about the mesh.
+    pub(super) fn asked_mesh(
+        &mut self,
+        request: MeshRequest,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) -> MeshAnswer {
+        let Some(mesh) = &mut self.mesh else {
+            return MeshAnswer::No(
+                "this node runs without the mesh: start it without --no-mesh".to_owned(),
+            );
+        };
+        let done = |(is_done, effects): (bool, Vec<Effect>)| (MeshAnswer::Done(is_done), effects);
+        let (answer, effects) = match request {
+            MeshRequest::Invite {
+                offer,
+                uses,
+                life,
+                token,
+                secret,
+            } => match mesh.invite(offer, uses, life, token, secret, now) {
+                Ok((text, effects)) => (
+                    MeshAnswer::Invited(text, lymph_protocol::ticket::Token(token)),
+                    effects,
+                ),
+                Err(why) => (MeshAnswer::No(why.to_string()), Vec::new()),
+            },
+            MeshRequest::Join(text) => match mesh.join(&text, now) {
+                Ok((ticket, effects)) => (
+                    MeshAnswer::Joining(ticket.token, ticket.issuer, ticket.relation),
+                    effects,
+                ),
+                Err(why) => (MeshAnswer::No(why.to_string()), Vec::new()),
+            },
+            MeshRequest::Share(audience, consent) => done(mesh.share(audience, consent, now)),
+            MeshRequest::Vouch {
+                node,
+                weight,
+                is_listed,
+            } => done(mesh.vouch(node, weight, is_listed, now)),
+            MeshRequest::Revoke(node) => done(mesh.revoke(node, now)),
+            MeshRequest::Mute(node, is_muted) => done(mesh.mute(node, is_muted)),
+            MeshRequest::Expel(node, secret) => done(mesh.expel(node, secret, now)),
+            MeshRequest::Leave(lymph_protocol::audience::Audience::Circle(id)) => {
+                done(mesh.leave_circle(id, now))
+            }
+            MeshRequest::Leave(_) => done(mesh.leave_fleet(now)),
+            MeshRequest::Enforce(is_on) => {
+                let wish = if is_on {
+                    FleetWish::Resume
+                } else {
+                    FleetWish::Panic
+                };
+                let is_in_one = mesh.fleet().is_some();
+                self.tell_fleet(wish, now, actions);
+                return MeshAnswer::Done(is_in_one);
+            }
+            MeshRequest::Kill(certificate) => {
+                let effects = mesh.kill(&certificate, now);
+                (MeshAnswer::Done(!effects.is_empty()), effects)
+            }
+        };
+        self.with_mesh(now, actions, |_| effects);
+        answer
+    }
+
+    /// Something was seen here and is banned for: others may want to know, as far as the operator lets them.
+    pub(super) fn tell_others(
+        &mut self,
+        overflow: &Overflow,
+        target: Target,
+        until: Timestamp,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) {
+        let (Target::Subject(subject), Some(family)) =
+            (target, families::of_labels(&overflow.labels))
+        else {
+            return;
+        };
+        if self.mesh.is_none() || self.protected.shield_of(target).is_some() {
+            return;
+        }
+        let by_others = self
+            .decisions
+            .about(target)
+            .filter(|decision| decision.origin == Origin::Mesh);
+        let seen = Seen {
+            subject,
+            family,
+            rule: RuleHash(overflow.rule),
+            evidence: families::evidence(&overflow.labels),
+            count: overflow.events_count,
+            at: overflow.last_seen.min(now),
+            until,
+            others_until: by_others.map(|decision| decision.until).max(),
+        };
+        self.with_mesh(now, actions, |mesh| mesh.saw(&seen, now));
+    }
+}
+
+fn wish_to_allow(entry: &allowlist::Entry) -> FleetWish {
+    let comment = shortened(&entry.reason);
+    match &entry.what {
+        Allowed::Network(network) => FleetWish::AllowNet {
+            net: net_of(Target::of_network(*network)),
+            comment,
+        },
+        Allowed::Name(name) => FleetWish::AllowName {
+            name: name.to_string(),
+            comment,
+        },
+    }
+}
+
+fn shortened(text: &str) -> String {
+    let mut end = text.len().min(REASON_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].replace('\0', " ")
+}
+
+fn net_of(target: Target) -> WireNet {
+    let network = target.network();
+    WireNet {
+        address: network.addr(),
+        prefix: network.prefix_len(),
+    }
+}
+
+fn target_of(net: WireNet) -> Option<Target> {
+    IpNet::new(net.address, net.prefix)
+        .ok()
+        .map(Target::of_network)
+}
+
+/// What a wish is about: of two about the same thing the later one holds.
+fn about_of(wish: &FleetWish) -> Option<About> {
+    match wish {
+        FleetWish::Ban { net, .. } | FleetWish::Lift { net, .. } => {
+            target_of(*net).map(About::Target)
+        }
+        FleetWish::AllowNet { net, .. } | FleetWish::DisallowNet(net) => {
+            target_of(*net).map(|target| About::Entry(Allowed::Network(target.network())))
+        }
+        FleetWish::AllowName { name, .. } | FleetWish::DisallowName(name) => {
+            Some(About::Entry(Allowed::Name(name.as_str().into())))
+        }
+        FleetWish::Panic | FleetWish::Resume => Some(About::Enforcement),
+        FleetWish::Expel(_) => None,
+    }
+}

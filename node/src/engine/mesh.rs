@@ -1,0 +1,784 @@
+//! A node among others: whom it knows, what it hears and says, what it remembers of it. A pure state machine of its own.
+//!
+//! The engine gives it what the network brings ([`Input`]) and tells it what this machine saw; it answers with what the
+//! network is to do ([`Net`]), what is to be kept ([`Kept`]), and what was heard and is believed to come from whom it says
+//! ([`Heard`]). What follows from what was heard, the engine's policy decides; nothing here blocks anybody.
+//!
+//! The way of a frame: [`lymph_protocol::admission`] looks at it cheaply, the shell checks the signature
+//! ([`Net::Verify`], back as [`Input::Verified`]), admission charges the author, `hear` puts it on the [`shelf`] and tells
+//! the engine. `pairing` brings nodes together, `fleet` carries what one operator wants on all their machines,
+//! `reporting` turns detections into reports, `catching_up` asks peers for what was missed.
+
+mod catching_up;
+mod fleet;
+mod hear;
+pub mod kept;
+pub mod pairing;
+mod peers;
+mod reporting;
+mod rng;
+pub mod shelf;
+mod vouching;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lymph_protocol::admission::{Admission, Caps, Standing};
+use lymph_protocol::audience::{Audience, CircleId};
+use lymph_protocol::report::Report;
+use lymph_protocol::signed::{BadSignature, Keypair, Object, Signed, Verified};
+use lymph_protocol::ticket::Relation as Offer;
+use lymph_protocol::vouch::{Degree, Kill, VouchWeight};
+use lymph_protocol::word::Wish;
+use lymph_protocol::{NodeId, Timestamp, TransportId};
+
+pub use kept::{Consent, Kept, KeptKey, Known};
+pub use reporting::Seen;
+
+use catching_up::CatchingUp;
+use fleet::Fleet;
+use pairing::Pairing;
+use reporting::Reporting;
+use rng::Rng;
+use shelf::Shelf;
+
+/// What the network brings.
+#[derive(Debug)]
+pub enum Input {
+    /// This machine can be reached at these addresses, all of them: multiaddresses without a peer's id.
+    Reachable(Vec<String>),
+    /// The first connection to a peer is there.
+    Connected(TransportId),
+    /// The last one is gone.
+    Disconnected(TransportId),
+    /// Somebody handed something on, by gossip.
+    Frame {
+        /// What to answer under.
+        message: u64,
+        /// Who handed it on: not who said it.
+        from: TransportId,
+        /// On which topic.
+        topic: String,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// A signature was checked.
+    Verified {
+        /// As in [`Net::Verify`].
+        number: u64,
+        /// What came of it.
+        object: Result<Verified<Object>, BadSignature>,
+    },
+    /// A peer asks.
+    Asked {
+        /// What to answer under.
+        channel: u64,
+        /// Who.
+        from: TransportId,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// A peer answers, or does not.
+    Answered {
+        /// As in [`Net::Ask`].
+        number: u64,
+        /// What, or why not.
+        answer: Result<Vec<u8>, String>,
+    },
+}
+
+/// What the network is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Net {
+    /// Check a signature.
+    Verify {
+        /// What to come back under.
+        number: u64,
+        /// Whose and over what.
+        object: Signed<Object>,
+    },
+    /// Tell what to make of a gossiped message.
+    Judge {
+        /// Which.
+        message: u64,
+        /// Hand it on, forget it, or hold it against who handed it on.
+        verdict: Judgement,
+    },
+    /// Listen to a topic.
+    Join(String),
+    /// No longer.
+    Leave(String),
+    /// Say something to all who listen.
+    Publish {
+        /// Where.
+        topic: String,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// Stay connected to a peer.
+    Befriend {
+        /// Which.
+        peer: TransportId,
+        /// Where it may be reached.
+        addresses: Vec<String>,
+    },
+    /// No longer.
+    Unfriend(TransportId),
+    /// Have nothing to do with a peer.
+    Block(TransportId),
+    /// No longer.
+    Unblock(TransportId),
+    /// Ask a peer.
+    Ask {
+        /// What to come back under.
+        number: u64,
+        /// Whom.
+        peer: TransportId,
+        /// Where they may be reached; may be empty for one who is connected.
+        addresses: Vec<String>,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// Answer a peer.
+    Reply {
+        /// As in [`Input::Asked`].
+        channel: u64,
+        /// What.
+        bytes: Vec<u8>,
+    },
+}
+
+/// What to make of a gossiped message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// Hand it on.
+    Accept,
+    /// Forget it.
+    Ignore,
+    /// Forget it, and hold it against who handed it on.
+    Reject,
+}
+
+/// What comes of an input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// For the network.
+    Net(Net),
+    /// Keep this.
+    Save(Kept),
+    /// Keep it no longer.
+    Remove(KeptKey),
+    /// For the engine.
+    Heard(Heard),
+    /// For the operator.
+    Notice(Notice),
+}
+
+/// What was heard, checked, and new.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Somebody reports an address.
+    Report {
+        /// What, and whose.
+        report: Verified<Report>,
+        /// Who that is to us.
+        standing: Standing,
+    },
+    /// Somebody takes a report back.
+    Retracted {
+        /// Who.
+        author: NodeId,
+        /// Who that is to us.
+        standing: Standing,
+        /// About whom.
+        subject: lymph_protocol::Subject,
+    },
+    /// A sibling passes on what the operator wants.
+    Word {
+        /// Who.
+        author: NodeId,
+        /// When, in the author's milliseconds.
+        seq: u64,
+        /// What.
+        wish: Wish,
+    },
+    /// What the operator wanted before a restart, so that nothing older undoes it.
+    Remembered {
+        /// When, in the author's milliseconds.
+        seq: u64,
+        /// What.
+        wish: Wish,
+    },
+    /// Whom we vouch for, and where they are, has changed.
+    SiblingsChanged,
+}
+
+/// What the operator should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A pairing is done.
+    Paired {
+        /// With whom.
+        node: NodeId,
+        /// What they are now.
+        degree: Degree,
+        /// The words that both sides show.
+        words: [u16; 4],
+    },
+    /// A sibling has come to the fleet through another one.
+    SiblingCame(NodeId),
+    /// A node has left the fleet.
+    SiblingWent(NodeId),
+    /// Somebody says different things under one number.
+    Equivocated(NodeId),
+    /// A key declared itself dead.
+    KeyDied {
+        /// Whose.
+        node: NodeId,
+        /// With which they go on.
+        successor: Option<NodeId>,
+    },
+    /// Another machine speaks with our key: we say nothing any more.
+    Cloned,
+    /// Our own key is dead: we say nothing any more.
+    WeAreDead,
+    /// A table was full, and what was dropped for it.
+    Full(&'static str),
+}
+
+/// Why this node says nothing any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Silenced {
+    /// Another machine speaks with its key.
+    Cloned,
+    /// Its key is dead.
+    Dead,
+}
+
+/// Bounds of one node's mesh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MeshLimits {
+    /// Objects on the shelf.
+    pub objects_max: usize,
+    /// Signatures that wait to be checked.
+    pub verifying_max: usize,
+    /// Nodes that were paired with.
+    pub known_max: usize,
+    /// Own reports that wait.
+    pub waiting_max: usize,
+}
+
+impl Default for MeshLimits {
+    fn default() -> Self {
+        MeshLimits {
+            // A day of a busy public mesh; about 400 bytes each.
+            objects_max: 150_000,
+            // A tenth of a second of one core's work.
+            verifying_max: 2_048,
+            known_max: 1_024,
+            waiting_max: 4_096,
+        }
+    }
+}
+
+/// Who this node is on the mesh.
+#[derive(Debug)]
+pub struct Identity {
+    /// Its key.
+    pub keypair: Keypair,
+    /// Its transport's.
+    pub transport: TransportId,
+    /// What its owner calls the machine; may be empty.
+    pub name: String,
+    /// What the machine calls itself; only its siblings hear that.
+    pub host: String,
+    /// The largest number that it may have given out before.
+    pub sequence: u64,
+}
+
+/// Something that waits for its signature to be checked.
+#[derive(Debug)]
+struct Checking {
+    from: TransportId,
+    purpose: Purpose,
+}
+
+/// What is to be done with it then.
+#[derive(Debug)]
+enum Purpose {
+    /// Answer gossip, and hear it.
+    Gossip { message: u64 },
+    /// It was ours before a restart.
+    Restored,
+    /// Hear it: it was asked for, or given by somebody who may.
+    Given,
+    /// Keep the contact; answer with our own, if asked.
+    Hello { channel: Option<u64> },
+    /// Let the joiner in.
+    Join {
+        channel: u64,
+        token: lymph_protocol::ticket::Token,
+    },
+    /// Finish what we joined.
+    Joined {
+        token: lymph_protocol::ticket::Token,
+        joined: Box<lymph_protocol::ask::Joined>,
+    },
+}
+
+/// Why a peer was asked.
+#[derive(Debug)]
+enum Question {
+    Hello(Audience),
+    Join(lymph_protocol::ticket::Token),
+    CatchUp,
+    Fetch(Audience),
+    Push,
+    Vouches(Audience),
+    Digest(Audience),
+    Rekey(NodeId),
+}
+
+/// How long numbers are reserved ahead: one write to disk a minute at most.
+const RESERVE: u64 = 60_000;
+/// Questions of ours that wait for an answer.
+const ASKING_MAX: usize = 256;
+/// How often expired things are looked for.
+const TIDY: Duration = Duration::from_secs(60);
+
+/// One node's place among the others.
+#[derive(Debug)]
+pub struct Mesh {
+    keypair: Keypair,
+    transport: TransportId,
+    name: String,
+    host: String,
+    limits: MeshLimits,
+    /// The last number that was given, and up to where they are reserved on disk.
+    last_seq: u64,
+    reserved_seq: u64,
+    started_at: Timestamp,
+    rng: Rng,
+    addresses: Vec<String>,
+    connected: BTreeSet<TransportId>,
+    admission: Admission,
+    known: BTreeMap<NodeId, Known>,
+    transports: BTreeMap<TransportId, NodeId>,
+    muted: BTreeSet<NodeId>,
+    distrusted: BTreeMap<NodeId, Timestamp>,
+    dead: BTreeMap<NodeId, Kill>,
+    silenced: Option<Silenced>,
+    fleet: Option<Fleet>,
+    circles: BTreeMap<CircleId, kept::Circle>,
+    public: Consent,
+    pairing: Pairing,
+    reporting: Reporting,
+    shelf: Shelf,
+    own_vouches: BTreeMap<NodeId, Verified<Object>>,
+    catching_up: CatchingUp,
+    checking: BTreeMap<u64, Checking>,
+    asking: BTreeMap<u64, (TransportId, Question)>,
+    next_number: u64,
+    next_tidy: Timestamp,
+    heard: u64,
+}
+
+impl Mesh {
+    /// A node that knows nobody yet.
+    #[must_use]
+    pub fn new(identity: Identity, limits: MeshLimits, seed: u64, now: Timestamp) -> Self {
+        Mesh {
+            last_seq: identity.sequence,
+            reserved_seq: identity.sequence,
+            keypair: identity.keypair,
+            transport: identity.transport,
+            name: identity.name,
+            host: identity.host,
+            started_at: now,
+            rng: Rng::new(seed),
+            addresses: Vec::new(),
+            connected: BTreeSet::new(),
+            admission: Admission::new(Caps::default()),
+            known: BTreeMap::new(),
+            transports: BTreeMap::new(),
+            muted: BTreeSet::new(),
+            distrusted: BTreeMap::new(),
+            dead: BTreeMap::new(),
+            silenced: None,
+            fleet: None,
+            circles: BTreeMap::new(),
+            public: Consent::default(),
+            pairing: Pairing::default(),
+            reporting: Reporting::new(limits.waiting_max),
+            shelf: Shelf::new(limits.objects_max),
+            own_vouches: BTreeMap::new(),
+            catching_up: CatchingUp::default(),
+            checking: BTreeMap::new(),
+            asking: BTreeMap::new(),
+            next_number: 1,
+            next_tidy: now + TIDY,
+            heard: 0,
+            limits,
+        }
+    }
+
+    /// Take in what the network brings.
+    pub fn handle(&mut self, input: Input, now: Timestamp) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match input {
+            Input::Reachable(addresses) => self.reachable(addresses, now, &mut effects),
+            Input::Connected(peer) => {
+                self.connected.insert(peer);
+                self.greet(peer, now, &mut effects);
+            }
+            Input::Disconnected(peer) => {
+                self.connected.remove(&peer);
+                self.catching_up.gone(peer);
+            }
+            Input::Frame {
+                message,
+                from,
+                topic,
+                bytes,
+            } => {
+                self.frame(message, from, &topic, &bytes, now, &mut effects);
+            }
+            Input::Verified { number, object } => self.verified(number, object, now, &mut effects),
+            Input::Asked {
+                channel,
+                from,
+                bytes,
+            } => self.asked(channel, from, &bytes, now, &mut effects),
+            Input::Answered { number, answer } => self.answered(number, answer, now, &mut effects),
+        }
+        effects
+    }
+
+    /// Do what is due.
+    pub fn tick(&mut self, now: Timestamp) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.release_reports(now, &mut effects);
+        self.catch_up(now, &mut effects);
+        self.pairing.tick(now, &mut effects);
+        self.retry_joins(now, &mut effects);
+        if self.next_tidy <= now {
+            self.next_tidy = now + TIDY;
+            self.tidy(now, &mut effects);
+        }
+        effects
+    }
+
+    /// When [`Mesh::tick`] is due next, and what for.
+    #[must_use]
+    pub fn next_deadline(&self) -> (Timestamp, &'static str) {
+        let all = [
+            (Some(self.next_tidy), "the mesh is tidied"),
+            (self.reporting.next_due(), "a report is due"),
+            (self.catching_up.next_due(), "it is time to catch up"),
+            (self.pairing.next_end(), "an invitation ends"),
+        ];
+        let all = all.into_iter().filter_map(|(at, why)| Some((at?, why)));
+        all.min_by_key(|(at, _)| *at)
+            .unwrap_or((self.next_tidy, "the mesh is tidied"))
+    }
+
+    /// The clock was set: what waits begins anew.
+    pub fn clock_stepped(&mut self, now: Timestamp) {
+        self.next_tidy = now + TIDY;
+        self.started_at = self.started_at.min(now);
+        self.admission = Admission::new(Caps::default());
+        self.reporting.clock_stepped(now);
+        self.catching_up = CatchingUp::default();
+    }
+
+    fn tidy(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        self.admission.forget_before(now);
+        for key in self.shelf.forget_before(now) {
+            effects.push(Effect::Remove(key));
+        }
+        self.distrusted.retain(|_, until| *until > now);
+        self.renew(now, effects);
+    }
+
+    /// Ask a peer something, if there is room for one more question.
+    fn ask(
+        &mut self,
+        peer: TransportId,
+        addresses: Vec<String>,
+        ask: &lymph_protocol::ask::Ask,
+        question: Question,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let Ok(bytes) = ask.encode() else {
+            return false;
+        };
+        if self.asking.len() >= ASKING_MAX {
+            return false;
+        }
+        let number = self.number();
+        self.asking.insert(number, (peer, question));
+        effects.push(Effect::Net(Net::Ask {
+            number,
+            peer,
+            addresses,
+            bytes,
+        }));
+        true
+    }
+
+    /// Have a signature checked, if there is room.
+    fn check(
+        &mut self,
+        object: Signed<Object>,
+        from: TransportId,
+        purpose: Purpose,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        if self.checking.len() >= self.limits.verifying_max {
+            return false;
+        }
+        let number = self.number();
+        self.checking.insert(number, Checking { from, purpose });
+        effects.push(Effect::Net(Net::Verify { number, object }));
+        true
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    /// The next number of ours. What is given out is reserved on disk before, so that no crash gives one twice.
+    fn next_seq(&mut self, now: Timestamp, effects: &mut Vec<Effect>) -> u64 {
+        self.last_seq = now.millis().max(self.last_seq.saturating_add(1));
+        if self.last_seq > self.reserved_seq {
+            self.reserved_seq = self.last_seq.saturating_add(RESERVE);
+            effects.push(Effect::Save(Kept::Sequence(self.reserved_seq)));
+        }
+        self.last_seq
+    }
+
+    /// Sign something for an audience, put it on the shelf, and say it there.
+    fn say(
+        &mut self,
+        object: Object,
+        audience: Audience,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Verified<Object>> {
+        let said = self.sign(object, audience, now, effects)?;
+        self.publish(&said, effects);
+        Some(said)
+    }
+
+    /// Sign something for an audience and put it on the shelf.
+    fn sign(
+        &mut self,
+        object: Object,
+        audience: Audience,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Verified<Object>> {
+        if self.silenced.is_some() {
+            return None;
+        }
+        let said = self.keypair.sign(object, audience).ok()?;
+        // What comes back to us by another way is known then.
+        let _ = self.admission.verified(&said, now, Standing::Own);
+        self.shelve(&said, now, effects);
+        Some(said)
+    }
+
+    fn publish(&self, said: &Verified<Object>, effects: &mut Vec<Effect>) {
+        let topic = match said.audience() {
+            audience @ Audience::Fleet(_) => audience.topic(lymph_protocol::audience::Channel::All),
+            audience => audience.topic(said.object().channel()),
+        };
+        let bytes = match (said.audience(), &self.fleet) {
+            (Audience::Fleet(id), Some(fleet)) if id == fleet.secret.fleet() => {
+                fleet.secret.seal(said.bytes())
+            }
+            (Audience::Fleet(_), _) => return,
+            (Audience::Public | Audience::Circle(_), _) => said.bytes().to_vec(),
+        };
+        effects.push(Effect::Net(Net::Publish { topic, bytes }));
+    }
+
+    /// This node.
+    #[must_use]
+    pub fn id(&self) -> NodeId {
+        self.keypair.id()
+    }
+
+    /// This node's transport.
+    #[must_use]
+    pub fn transport(&self) -> TransportId {
+        self.transport
+    }
+
+    /// Where this node can be reached.
+    #[must_use]
+    pub fn addresses(&self) -> &[String] {
+        &self.addresses
+    }
+
+    /// Nodes that were paired with.
+    pub fn known(&self) -> impl Iterator<Item = (NodeId, &Known)> {
+        self.known.iter().map(|(node, known)| (*node, known))
+    }
+
+    /// Whether a peer is connected.
+    #[must_use]
+    pub fn is_connected(&self, transport: TransportId) -> bool {
+        self.connected.contains(&transport)
+    }
+
+    /// How many peers are connected.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connected.len()
+    }
+
+    /// Whom nothing is believed.
+    pub fn muted(&self) -> impl Iterator<Item = NodeId> {
+        self.muted.iter().copied()
+    }
+
+    /// Whether this node is in a fleet.
+    #[must_use]
+    pub fn fleet(&self) -> Option<Audience> {
+        self.fleet
+            .as_ref()
+            .map(|fleet| Audience::Fleet(fleet.secret.fleet()))
+    }
+
+    /// Circles that this node is in.
+    pub fn circles(&self) -> impl Iterator<Item = (CircleId, &kept::Circle)> {
+        self.circles.iter().map(|(id, circle)| (*id, circle))
+    }
+
+    /// What the operator lets into and out of the public mesh.
+    #[must_use]
+    pub fn public(&self) -> Consent {
+        self.public
+    }
+
+    /// What was heard and is still alive.
+    #[must_use]
+    pub fn shelf(&self) -> &Shelf {
+        &self.shelf
+    }
+
+    /// Invitations that are open, and pairings that go on or are over.
+    #[must_use]
+    pub fn pairing(&self) -> &Pairing {
+        &self.pairing
+    }
+
+    /// Why this node says nothing any more, if so.
+    #[must_use]
+    pub fn silenced(&self) -> Option<Silenced> {
+        self.silenced
+    }
+
+    /// How many objects were heard since the start.
+    #[must_use]
+    pub fn heard_count(&self) -> u64 {
+        self.heard
+    }
+
+    /// Own reports that wait for their time.
+    pub fn waiting(&self) -> impl Iterator<Item = (Timestamp, Audience, &Report)> {
+        self.reporting.waiting()
+    }
+
+    /// Addresses of siblings, as far as they say them.
+    #[must_use]
+    pub fn sibling_addresses(&self) -> Vec<IpAddr> {
+        let siblings = self
+            .known
+            .values()
+            .filter(|known| known.degree == Degree::Sibling);
+        let texts = siblings.flat_map(|known| &known.addresses);
+        let mut all: Vec<_> = texts.filter_map(|text| address_of(text)).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// What somebody is called: their name, or the beginning of their key.
+    #[must_use]
+    pub fn name_of(&self, node: NodeId) -> String {
+        let known = self.known.get(&node).filter(|known| !known.name.is_empty());
+        known.map_or_else(
+            || node.to_string()[..12].to_owned(),
+            |known| known.name.clone(),
+        )
+    }
+
+    /// Everything to keep, to fill an empty store with.
+    pub fn records(&self) -> impl Iterator<Item = Kept> + '_ {
+        let known = self
+            .known
+            .iter()
+            .map(|(node, known)| Kept::Known(*node, known.clone()));
+        let muted = self.muted.iter().map(|node| Kept::Muted(*node));
+        let dead = self
+            .dead
+            .iter()
+            .map(|(node, kill)| Kept::Dead(*node, kill.successor));
+        let fleet = self
+            .fleet
+            .iter()
+            .map(|fleet| Kept::Fleet(*fleet.secret.as_bytes()));
+        let circles = self
+            .circles
+            .iter()
+            .map(|(id, circle)| Kept::Circle(*id, circle.clone()));
+        let public = std::iter::once(Kept::Public(self.public));
+        let objects = self.shelf.kept();
+        let invitations = self.pairing.kept();
+        known
+            .chain(muted)
+            .chain(dead)
+            .chain(fleet)
+            .chain(circles)
+            .chain(public)
+            .chain(invitations)
+            .chain(objects)
+    }
+}
+
+/// The address in a multiaddress such as `/ip4/192.0.2.1/tcp/4747`.
+fn address_of(multiaddress: &str) -> Option<IpAddr> {
+    let mut parts = multiaddress.split('/').skip(1);
+    match (parts.next()?, parts.next()?) {
+        ("ip4" | "ip6", address) => address.parse().ok(),
+        _ => None,
+    }
+}
+
+/// Shorthand that the parts share.
+fn degree_of(offer: Offer) -> Degree {
+    match offer {
+        Offer::Friend => Degree::Friend,
+        Offer::Fleet => Degree::Sibling,
+        Offer::Circle => Degree::Member,
+    }
+}
+
+/// An envelope's bytes, shared.
+type Bytes = Arc<[u8]>;
+
+/// The weight that an invitation gives: a friend's and a sibling's is 1, a new member's a quarter.
+fn first_weight(degree: Degree) -> VouchWeight {
+    match degree {
+        Degree::Friend | Degree::Sibling => VouchWeight::ONE,
+        Degree::Member => VouchWeight(2_500),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,846 @@
+//! From bytes that somebody handed on to something that was heard: the way of a frame.
+
+use lymph_protocol::admission::{Path, Refusal, Standing, Why};
+use lymph_protocol::ask::{Answer, Ask, Refusal as No};
+use lymph_protocol::audience::Audience;
+use lymph_protocol::limits;
+use lymph_protocol::signed::{BadSignature, Object, Signed, Verified};
+use lymph_protocol::word::Wish;
+use lymph_protocol::{NodeId, Timestamp, TransportId};
+
+use super::kept::{Kept, KeptKey};
+use super::shelf::Rank;
+use super::{Checking, Effect, Heard, Judgement, Mesh, Net, Notice, Purpose, Question, Silenced};
+
+impl From<Refusal> for Judgement {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Ignore(_) => Judgement::Ignore,
+            Refusal::Reject(_) => Judgement::Reject,
+        }
+    }
+}
+
+fn judge(message: u64, verdict: Judgement) -> Effect {
+    Effect::Net(Net::Judge { message, verdict })
+}
+
+impl Mesh {
+    /// Audiences whose topics this node listens to.
+    pub(super) fn joined(&self) -> Vec<Audience> {
+        let circles = self
+            .circles
+            .iter()
+            .filter(|(_, circle)| circle.consent.consume);
+        let mut joined: Vec<_> = circles.map(|(id, _)| Audience::Circle(*id)).collect();
+        joined.extend(self.fleet());
+        if self.public.consume {
+            joined.push(Audience::Public);
+        }
+        joined
+    }
+
+    /// Whether others' reports to this audience count here.
+    fn consumes(&self, audience: Audience) -> bool {
+        match audience {
+            Audience::Fleet(_) => self.fleet() == Some(audience),
+            Audience::Circle(id) => self
+                .circles
+                .get(&id)
+                .is_some_and(|circle| circle.consent.consume),
+            Audience::Public => self.public.consume,
+        }
+    }
+
+    /// Somebody handed something on, by gossip.
+    pub(super) fn frame(
+        &mut self,
+        message: u64,
+        from: TransportId,
+        topic: &str,
+        bytes: &[u8],
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let joined = self.joined();
+        let Some(audience) = Audience::of_topic(topic, joined.iter()) else {
+            return effects.push(judge(message, Judgement::Ignore));
+        };
+        let opened = match (audience, &self.fleet) {
+            (Audience::Fleet(_), Some(fleet)) => fleet.secret.open(bytes),
+            (Audience::Fleet(_) | Audience::Circle(_) | Audience::Public, _) => {
+                Some(bytes.to_vec())
+            }
+        };
+        // No sibling makes bytes that the secret does not open, and all siblings see that.
+        let Some(bytes) = opened else {
+            return effects.push(judge(message, Judgement::Reject));
+        };
+        match self.first(from, Path::Gossip, audience, &bytes, now) {
+            Err(refusal) => effects.push(judge(message, refusal.into())),
+            Ok(signed) => {
+                if !self.check(signed, from, Purpose::Gossip { message }, effects) {
+                    effects.push(judge(message, Judgement::Ignore));
+                }
+            }
+        }
+    }
+
+    /// The cheap looks.
+    fn first(
+        &mut self,
+        from: TransportId,
+        path: Path,
+        audience: Audience,
+        bytes: &[u8],
+        now: Timestamp,
+    ) -> Result<Signed<Object>, Refusal> {
+        let me = self.keypair.id();
+        let (known, muted, dead, distrusted) =
+            (&self.known, &self.muted, &self.dead, &self.distrusted);
+        let standing = |node: NodeId| match known.get(&node) {
+            // Our own words from outside: whose they are is seen when the signature is checked.
+            _ if node == me => Standing::Vouched(10_000),
+            _ if muted.contains(&node)
+                || distrusted.contains_key(&node)
+                || dead.contains_key(&node) =>
+            {
+                Standing::Muted
+            }
+            Some(known) if known.degree == lymph_protocol::vouch::Degree::Sibling => {
+                Standing::Sibling
+            }
+            Some(known) => Standing::Vouched(known.weight.0),
+            // Whoever knows the fleet's secret is a sibling, even before they have introduced themselves.
+            None if matches!(audience, Audience::Fleet(_)) => Standing::Sibling,
+            None => Standing::Stranger,
+        };
+        self.admission
+            .first(from, path, audience, bytes, now, standing)
+    }
+
+    /// Somebody gave these: they were asked for, or are handed over.
+    pub(super) fn given(
+        &mut self,
+        from: TransportId,
+        audience: Audience,
+        objects: &[Vec<u8>],
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        for bytes in objects.iter().take(limits::FETCH_MAX) {
+            if let Ok(signed) = self.first(from, Path::Asked, audience, bytes, now) {
+                self.check(signed, from, Purpose::Given, effects);
+            }
+        }
+    }
+
+    /// Something that was kept on disk, from a run before.
+    pub(super) fn restored_object(
+        &mut self,
+        audience: Audience,
+        bytes: &[u8],
+        effects: &mut Vec<Effect>,
+    ) {
+        if let Ok(signed) = Signed::parse(bytes, audience) {
+            self.check(signed, self.transport, Purpose::Restored, effects);
+        }
+    }
+
+    /// A signature was checked.
+    pub(super) fn verified(
+        &mut self,
+        number: u64,
+        object: Result<Verified<Object>, BadSignature>,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(Checking { from, purpose }) = self.checking.remove(&number) else {
+            return;
+        };
+        match (purpose, object) {
+            (Purpose::Gossip { message }, Err(BadSignature)) => {
+                effects.push(judge(message, Judgement::Reject))
+            }
+            (Purpose::Gossip { message }, Ok(object)) => {
+                let verdict = match self.admit(&object, now, effects) {
+                    Ok(()) => Judgement::Accept,
+                    Err(refusal) => refusal.into(),
+                };
+                effects.push(judge(message, verdict));
+            }
+            (Purpose::Given, Ok(object)) => {
+                // What is refused here was asked for, so nobody is to blame.
+                let _ = self.admit(&object, now, effects);
+            }
+            (Purpose::Restored, Ok(object)) => self.remember_restored(&object, now, effects),
+            (Purpose::Hello { channel }, Ok(object)) => {
+                self.hello_checked(from, channel, &object, now, effects)
+            }
+            (Purpose::Join { channel, token }, Ok(object)) => {
+                self.join_checked(from, channel, token, &object, now, effects)
+            }
+            (Purpose::Joined { token, joined }, Ok(object)) => {
+                self.joined_checked(from, token, *joined, &object, now, effects)
+            }
+            (
+                Purpose::Hello {
+                    channel: Some(channel),
+                }
+                | Purpose::Join { channel, .. },
+                Err(BadSignature),
+            ) => {
+                self.refuse(channel, No::BadContact, effects);
+            }
+            (Purpose::Joined { token, .. }, Err(BadSignature)) => {
+                self.pairing.fail(
+                    token,
+                    "the other node's contact is not signed by the key on the ticket",
+                    now,
+                );
+            }
+            (
+                Purpose::Given | Purpose::Restored | Purpose::Hello { channel: None },
+                Err(BadSignature),
+            ) => {}
+        }
+    }
+
+    /// The author is who it says: charge them, and hear what is new.
+    fn admit(
+        &mut self,
+        object: &Verified<Object>,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
+        let (author, audience) = (object.author(), object.audience());
+        if author == self.keypair.id() {
+            return self.own_voice(object, now, effects);
+        }
+        let standing = match (self.standing(author), audience) {
+            (Standing::Stranger, Audience::Fleet(_)) => Standing::Sibling,
+            (standing, _) => standing,
+        };
+        let admitted = self.admission.verified(object, now, standing)?;
+        if admitted.equivocation.is_some() {
+            self.distrusted.insert(author, object.object().expires());
+            effects.push(Effect::Notice(Notice::Equivocated(author)));
+            return Err(Refusal::Ignore(Why::Muted));
+        }
+        self.heard += 1;
+        self.shelve(object, now, effects);
+        let reports: Vec<_> = object.reports().collect();
+        let fresh = admitted
+            .fresh_reports
+            .iter()
+            .filter_map(|index| reports.get(*index));
+        for report in fresh {
+            self.shelf.report(author, report.object(), audience, now);
+            self.reporting
+                .others_report(report.object().subject, author, now);
+            if self.consumes(audience) {
+                effects.push(Effect::Heard(Heard::Report {
+                    report: report.clone(),
+                    standing,
+                }));
+            }
+        }
+        self.hear(object, standing, now, effects);
+        Ok(())
+    }
+
+    /// What is no report.
+    fn hear(
+        &mut self,
+        object: &Verified<Object>,
+        standing: Standing,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let (author, audience, me) = (object.author(), object.audience(), self.keypair.id());
+        match object.object() {
+            Object::Report(_) | Object::Batch(_) | Object::Digest(_) | Object::Root(_) => {}
+            Object::Retraction(retraction) => {
+                self.shelf.retract(
+                    author,
+                    retraction.subject,
+                    retraction.family,
+                    retraction.seq,
+                );
+                if self.consumes(audience) {
+                    effects.push(Effect::Heard(Heard::Retracted {
+                        author,
+                        standing,
+                        subject: retraction.subject,
+                    }));
+                }
+            }
+            Object::Vouch(vouch) if vouch.subject == me => {
+                self.vouched_by(author, Some(vouch.expires), effects)
+            }
+            Object::Revocation(revocation) if revocation.subject == me => {
+                self.vouched_by(author, None, effects)
+            }
+            Object::Vouch(_) | Object::Revocation(_) => {}
+            Object::Kill(kill) => {
+                self.dead.insert(author, *kill);
+                effects.push(Effect::Save(Kept::Dead(author, kill.successor)));
+                if self.known.contains_key(&author) {
+                    effects.push(Effect::Notice(Notice::KeyDied {
+                        node: author,
+                        successor: kill.successor,
+                    }));
+                    effects.push(Effect::Heard(Heard::SiblingsChanged));
+                }
+            }
+            Object::Contact(contact) => match audience {
+                Audience::Fleet(_) => self.sibling_contact(author, contact, now, effects),
+                Audience::Circle(_) | Audience::Public => {
+                    self.keep_contact(author, contact, effects)
+                }
+            },
+            Object::Word(word) => {
+                if let Wish::Expel(node) = &word.wish {
+                    match *node == me {
+                        // Said by one who leaves about itself, or by one who has sent us away: the secret is changed
+                        // already then, and nobody reaches us with it.
+                        true => {}
+                        false => self.expelled(*node, effects),
+                    }
+                }
+                effects.push(Effect::Heard(Heard::Word {
+                    author,
+                    seq: word.seq,
+                    wish: word.wish.clone(),
+                }));
+            }
+        }
+    }
+
+    fn vouched_by(
+        &mut self,
+        author: NodeId,
+        until: Option<lymph_protocol::vouch::Minute>,
+        effects: &mut Vec<Effect>,
+    ) {
+        if let Some(known) = self.known.get_mut(&author) {
+            known.vouches_until = until;
+            effects.push(Effect::Save(Kept::Known(author, known.clone())));
+        }
+    }
+
+    /// Something with our own signature came from outside. What was said by an earlier run comes back like this when the
+    /// store was lost; what was said since this run began was said by somebody else with our key.
+    fn own_voice(
+        &mut self,
+        object: &Verified<Object>,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
+        if let Object::Kill(kill) = object.object() {
+            self.dead.insert(object.author(), *kill);
+            effects.push(Effect::Save(Kept::Dead(object.author(), kill.successor)));
+            if self.silenced.replace(Silenced::Dead) != Some(Silenced::Dead) {
+                effects.push(Effect::Notice(Notice::WeAreDead));
+            }
+            self.shelve(object, now, effects);
+            return Ok(());
+        }
+        if self.admission.has_seen(&object.id()) {
+            return Err(Refusal::Ignore(Why::Seen));
+        }
+        let is_of_this_run =
+            number_of(object.object()).is_some_and(|seq| seq >= self.started_at.millis());
+        if is_of_this_run {
+            if self.silenced.is_none() {
+                self.silenced = Some(Silenced::Cloned);
+                effects.push(Effect::Notice(Notice::Cloned));
+            }
+            return Err(Refusal::Ignore(Why::OwnKey));
+        }
+        let _ = self.admission.verified(object, now, Standing::Own);
+        self.shelve(object, now, effects);
+        for report in object.reports() {
+            self.shelf
+                .report(object.author(), report.object(), object.audience(), now);
+        }
+        Ok(())
+    }
+
+    /// From a run before: known again, but nothing follows from it again.
+    fn remember_restored(
+        &mut self,
+        object: &Verified<Object>,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let standing = self.standing(object.author());
+        let _ = self.admission.verified(object, now, standing);
+        if let Object::Word(word) = object.object() {
+            effects.push(Effect::Heard(Heard::Remembered {
+                seq: word.seq,
+                wish: word.wish.clone(),
+            }));
+        }
+        let mut unsaid = Vec::new();
+        self.shelve(object, now, &mut unsaid);
+        for report in object.reports() {
+            self.shelf
+                .report(object.author(), report.object(), object.audience(), now);
+        }
+    }
+
+    /// Put it on the shelf, and keep it on disk if nothing else would bring it back.
+    pub(super) fn shelve(
+        &mut self,
+        object: &Verified<Object>,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let author = object.author();
+        let is_own = author == self.keypair.id();
+        let is_report = matches!(
+            object.object(),
+            Object::Report(_)
+                | Object::Batch(_)
+                | Object::Retraction(_)
+                | Object::Digest(_)
+                | Object::Root(_)
+        );
+        let rank = match self.standing(author) {
+            Standing::Own | Standing::Sibling => Rank::Own,
+            Standing::Vouched(_) if !is_report => Rank::Own,
+            Standing::Vouched(_) => Rank::Known,
+            Standing::Stranger | Standing::Muted
+                if matches!(object.audience(), Audience::Fleet(_)) =>
+            {
+                Rank::Own
+            }
+            Standing::Stranger | Standing::Muted => Rank::Stranger,
+        };
+        let is_kept = is_own || (!is_report && rank == Rank::Own);
+        if let Object::Vouch(vouch) = object.object()
+            && is_own
+            && self.known.contains_key(&vouch.subject)
+        {
+            let newest = self
+                .own_vouches
+                .get(&vouch.subject)
+                .and_then(|old| number_of(old.object()));
+            if newest.is_none_or(|newest| newest < vouch.seq) {
+                self.own_vouches.insert(vouch.subject, object.clone());
+            }
+        }
+        let dropped = self.shelf.add(object, rank, is_kept, now);
+        effects.extend(dropped.into_iter().map(Effect::Remove));
+        if is_kept
+            && self
+                .shelf
+                .envelope(object.audience(), object.id())
+                .is_some()
+        {
+            effects.push(Effect::Save(Kept::Object(
+                object.id(),
+                object.audience(),
+                std::sync::Arc::clone(object.bytes()),
+            )));
+        }
+    }
+
+    /// A peer asks.
+    pub(super) fn asked(
+        &mut self,
+        channel: u64,
+        from: TransportId,
+        bytes: &[u8],
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let node = self.node_at(from);
+        if node.is_some_and(|node| self.standing(node) == Standing::Muted)
+            || !self.catching_up.may_ask(from, bytes.len(), now)
+        {
+            return self.refuse(channel, No::Busy, effects);
+        }
+        // Bytes that are no question are one that this version does not know.
+        let Ok(ask) = Ask::decode(bytes) else {
+            return self.refuse(channel, No::NotYours, effects);
+        };
+        let is_shared = |audience: &Audience| match audience {
+            Audience::Public => self.public.is_any(),
+            Audience::Circle(_) | Audience::Fleet(_) => {
+                node.is_some_and(|node| self.shared_with(node).contains(audience))
+            }
+        };
+        match ask {
+            Ask::Join { token, contact } => {
+                self.join_asked(from, channel, token, &contact, now, effects)
+            }
+            Ask::Hello { audience, contact } => match Signed::parse(&contact, audience) {
+                Ok(signed) if node == Some(signed.author()) => {
+                    if !self.check(
+                        signed,
+                        from,
+                        Purpose::Hello {
+                            channel: Some(channel),
+                        },
+                        effects,
+                    ) {
+                        self.refuse(channel, No::Busy, effects);
+                    }
+                }
+                Ok(_) => self.refuse(channel, No::NotYours, effects),
+                Err(_) => self.refuse(channel, No::BadContact, effects),
+            },
+            Ask::Push { audience, objects } => {
+                // A vouch for us and a fleet's words are taken from those we know, whatever else is shared.
+                if is_shared(&audience) || node.is_some() && audience == Audience::Public {
+                    self.given(from, audience, &objects, now, effects);
+                    self.reply(channel, &Answer::Taken, effects);
+                } else {
+                    self.refuse(channel, No::NotYours, effects);
+                }
+            }
+            Ask::Rekey { secret } => {
+                let is_sibling = node.is_some_and(|node| self.standing(node) == Standing::Sibling);
+                if is_sibling && self.fleet.is_some() {
+                    self.enter_fleet(secret, now, effects);
+                    self.reply(channel, &Answer::Taken, effects);
+                } else {
+                    self.refuse(channel, No::NotYours, effects);
+                }
+            }
+            Ask::Vouches { audience, .. }
+            | Ask::Digest { audience, .. }
+            | Ask::Reconcile { audience, .. }
+            | Ask::Fetch { audience, .. }
+                if !is_shared(&audience) =>
+            {
+                self.refuse(channel, No::NotYours, effects);
+            }
+            Ask::Vouches { audience, cursor } => {
+                let (envelopes, cursor) =
+                    self.shelf
+                        .after_place(audience, cursor, limits::FETCH_MAX / 2);
+                let objects = envelopes.iter().map(|bytes| bytes.to_vec()).collect();
+                self.reply(channel, &Answer::Objects { objects, cursor }, effects);
+            }
+            Ask::Digest {
+                audience,
+                author,
+                after,
+            } => {
+                let digest = self.digest_of(audience, author, after, now, effects);
+                self.reply(
+                    channel,
+                    &Answer::Objects {
+                        objects: digest.into_iter().collect(),
+                        cursor: 0,
+                    },
+                    effects,
+                );
+            }
+            Ask::Reconcile { .. } | Ask::Fetch { .. } => {
+                self.reconcile_asked(channel, ask, effects)
+            }
+        }
+    }
+
+    pub(super) fn reply(&mut self, channel: u64, answer: &Answer, effects: &mut Vec<Effect>) {
+        let bytes = answer
+            .encode()
+            .or_else(|_| Answer::Refused(No::Full).encode());
+        if let Ok(bytes) = bytes {
+            effects.push(Effect::Net(Net::Reply { channel, bytes }));
+        }
+    }
+
+    pub(super) fn refuse(&mut self, channel: u64, why: No, effects: &mut Vec<Effect>) {
+        self.reply(channel, &Answer::Refused(why), effects);
+    }
+
+    fn hello_checked(
+        &mut self,
+        from: TransportId,
+        channel: Option<u64>,
+        object: &Verified<Object>,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Object::Contact(contact) = object.object() else {
+            if let Some(channel) = channel {
+                self.refuse(channel, No::BadContact, effects);
+            }
+            return;
+        };
+        if contact.transport == from {
+            self.keep_contact(object.author(), contact, effects);
+        }
+        if let Some(channel) = channel {
+            match self.own_contact(object.audience(), now, effects) {
+                Some(own) => self.reply(
+                    channel,
+                    &Answer::Hello {
+                        contact: own.bytes().to_vec(),
+                    },
+                    effects,
+                ),
+                None => self.refuse(channel, No::Busy, effects),
+            }
+        }
+    }
+
+    /// A peer answers, or does not.
+    pub(super) fn answered(
+        &mut self,
+        number: u64,
+        answer: Result<Vec<u8>, String>,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some((peer, question)) = self.asking.remove(&number) else {
+            return;
+        };
+        let answer = answer.and_then(|bytes| {
+            Answer::decode(&bytes)
+                .map_err(|error| format!("an answer that cannot be read: {error}"))
+        });
+        match (question, answer) {
+            (Question::Join(token), answer) => {
+                self.join_answered(peer, token, answer, now, effects)
+            }
+            (Question::CatchUp, answer) => self.caught_up(peer, answer.ok(), now, effects),
+            (Question::Fetch(audience), answer) => {
+                self.fetched(peer, audience, answer.ok(), now, effects)
+            }
+            (Question::Hello(audience), Ok(Answer::Hello { contact })) => {
+                let Some(node) = self.node_at(peer) else {
+                    return;
+                };
+                let signed = Signed::parse(&contact, audience).ok();
+                if let Some(signed) = signed.filter(|signed| signed.author() == node) {
+                    self.check(signed, peer, Purpose::Hello { channel: None }, effects);
+                }
+            }
+            (Question::Vouches(audience), Ok(Answer::Objects { objects, cursor })) => {
+                self.given(peer, audience, &objects, now, effects);
+                self.catching_up.read_to(peer, audience, cursor);
+                if !objects.is_empty() {
+                    let ask = Ask::Vouches { audience, cursor };
+                    self.ask(peer, Vec::new(), &ask, Question::Vouches(audience), effects);
+                }
+            }
+            (Question::Digest(audience), Ok(Answer::Objects { objects, .. })) => {
+                self.given(peer, audience, &objects, now, effects);
+            }
+            (Question::Rekey(node), Ok(Answer::Taken)) => self.rekeyed(node),
+            (
+                Question::Hello(_)
+                | Question::Digest(_)
+                | Question::Vouches(_)
+                | Question::Rekey(_)
+                | Question::Push,
+                _,
+            ) => {}
+        }
+    }
+
+    /// Declare a key dead that was ours, the one in use or an earlier one: with the certificate that was made with it.
+    pub fn kill(&mut self, certificate: &[u8], now: Timestamp) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let signed = Signed::parse(certificate, Audience::Public).ok();
+        let signed = signed.filter(|signed| matches!(signed.unverified(), Object::Kill(_)));
+        let Some(object) = signed.and_then(|signed| signed.verify().ok()) else {
+            return effects;
+        };
+        // It is said to everybody and to whom we know, and then nothing any more.
+        self.publish(&object, &mut effects);
+        let known = self.known.values().filter_map(|known| known.transport);
+        for peer in known
+            .filter(|peer| self.connected.contains(peer))
+            .collect::<Vec<_>>()
+        {
+            let ask = Ask::Push {
+                audience: Audience::Public,
+                objects: vec![object.bytes().to_vec()],
+            };
+            self.ask(peer, Vec::new(), &ask, Question::Push, &mut effects);
+        }
+        match object.author() == self.keypair.id() {
+            true => drop(self.own_voice(&object, now, &mut effects)),
+            false => self.shelve(&object, now, &mut effects),
+        }
+        effects
+    }
+
+    /// What was kept on disk comes back.
+    pub fn restore(&mut self, kept: Kept, now: Timestamp) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match kept {
+            Kept::Known(node, known) => {
+                if let Some(transport) = known.transport {
+                    self.transports.insert(transport, node);
+                }
+                if self.known.len() < self.limits.known_max {
+                    self.known.insert(node, known);
+                }
+            }
+            Kept::Muted(node) => {
+                self.muted.insert(node);
+            }
+            Kept::Dead(node, successor) => {
+                let issued = lymph_protocol::vouch::Minute(0);
+                self.dead
+                    .insert(node, lymph_protocol::vouch::Kill { issued, successor });
+                if node == self.keypair.id() {
+                    self.silenced = Some(Silenced::Dead);
+                }
+            }
+            Kept::Fleet(secret) => self.fleet = Some(super::fleet::Fleet::new(secret)),
+            Kept::Circle(id, circle) => {
+                self.circles.insert(id, circle);
+            }
+            Kept::Public(consent) => self.public = consent,
+            Kept::Invitation(token, invitation) => self.pairing.restore(token, invitation, now),
+            Kept::Object(_, audience, bytes) => {
+                self.restored_object(audience, &bytes, &mut effects)
+            }
+            Kept::Sequence(seq) => {
+                self.last_seq = self.last_seq.max(seq);
+                self.reserved_seq = self.reserved_seq.max(seq);
+            }
+        }
+        effects
+    }
+
+    /// Everything is restored: take up the connections and topics again.
+    pub fn start(&mut self, now: Timestamp) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for audience in self.joined() {
+            effects.extend(
+                audience
+                    .topics()
+                    .into_iter()
+                    .map(|topic| Effect::Net(Net::Join(topic))),
+            );
+        }
+        for known in self.known.values() {
+            if let Some(peer) = known.transport {
+                effects.push(Effect::Net(Net::Befriend {
+                    peer,
+                    addresses: known.addresses.clone(),
+                }));
+            }
+        }
+        for node in &self.muted {
+            if let Some(transport) = self.known.get(node).and_then(|known| known.transport) {
+                effects.push(Effect::Net(Net::Block(transport)));
+            }
+        }
+        effects.push(Effect::Heard(Heard::SiblingsChanged));
+        self.announce(now, &mut effects);
+        effects
+    }
+
+    /// What goes into and out of the public mesh, from now on.
+    pub fn share(
+        &mut self,
+        audience: Audience,
+        consent: super::Consent,
+        now: Timestamp,
+    ) -> (bool, Vec<Effect>) {
+        let mut effects = Vec::new();
+        let before = self.joined();
+        match audience {
+            Audience::Public => {
+                self.public = consent;
+                effects.push(Effect::Save(Kept::Public(consent)));
+            }
+            Audience::Circle(id) => {
+                let Some(circle) = self.circles.get_mut(&id) else {
+                    return (false, effects);
+                };
+                circle.consent = consent;
+                effects.push(Effect::Save(Kept::Circle(id, circle.clone())));
+            }
+            Audience::Fleet(_) => return (false, effects),
+        }
+        let after = self.joined();
+        let topics = |of: &[Audience], not: &[Audience]| {
+            of.iter()
+                .filter(|audience| !not.contains(audience))
+                .flat_map(Audience::topics)
+                .collect::<Vec<_>>()
+        };
+        effects.extend(
+            topics(&after, &before)
+                .into_iter()
+                .map(|topic| Effect::Net(Net::Join(topic))),
+        );
+        effects.extend(
+            topics(&before, &after)
+                .into_iter()
+                .map(|topic| Effect::Net(Net::Leave(topic))),
+        );
+        if !consent.publish {
+            self.reporting.forget(audience);
+        }
+        if consent.consume {
+            for peer in self.connected.iter().copied() {
+                let is_known = self.transports.contains_key(&peer);
+                self.catching_up.want(peer, audience, now, is_known);
+            }
+        }
+        if consent.publish && audience == Audience::Public {
+            let open: Vec<_> = self
+                .own_vouches
+                .iter()
+                .filter(|(node, vouch)| {
+                    vouch.audience() == Audience::Public
+                        && self.known.get(node).is_some_and(|known| known.is_listed)
+                })
+                .map(|(_, vouch)| vouch.clone())
+                .collect();
+            for vouch in open {
+                self.publish(&vouch, &mut effects);
+            }
+        }
+        (true, effects)
+    }
+
+    /// Leave a circle: nothing of it is heard or said any more.
+    pub fn leave_circle(
+        &mut self,
+        id: lymph_protocol::audience::CircleId,
+        now: Timestamp,
+    ) -> (bool, Vec<Effect>) {
+        let audience = Audience::Circle(id);
+        let (was_in, mut effects) = self.share(audience, super::Consent::default(), now);
+        if was_in {
+            self.circles.remove(&id);
+            effects.push(Effect::Remove(KeptKey::Circle(id)));
+            effects.extend(
+                self.shelf
+                    .forget_audience(audience)
+                    .into_iter()
+                    .map(Effect::Remove),
+            );
+        }
+        (was_in, effects)
+    }
+}
+
+/// The number of an object, where it has one.
+fn number_of(object: &Object) -> Option<u64> {
+    match object {
+        Object::Report(_) | Object::Batch(_) | Object::Digest(_) => {
+            object.reports().iter().map(|report| report.seq).max()
+        }
+        Object::Retraction(retraction) => Some(retraction.seq),
+        Object::Vouch(vouch) => Some(vouch.seq),
+        Object::Revocation(revocation) => Some(revocation.seq),
+        Object::Contact(contact) => Some(contact.seq),
+        Object::Word(word) => Some(word.seq),
+        Object::Kill(_) | Object::Root(_) => None,
+    }
+}

@@ -1,0 +1,306 @@
+//! What was said and is still alive, by audience: to answer who asks for it, to catch up others, and to know who reported
+//! whom.
+//!
+//! Full, it gives up what strangers said before what known nodes said, and of those what expires soonest; what this node
+//! said itself and whom anybody vouches for goes last.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use lymph_protocol::audience::Audience;
+use lymph_protocol::family::Family;
+use lymph_protocol::report::Report;
+use lymph_protocol::signed::{Kind, Object, Verified};
+use lymph_protocol::{NodeId, ObjectId, Subject, Timestamp};
+
+use super::Bytes;
+use super::kept::{Kept, KeptKey};
+
+/// How dear an object is: who said it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// Somebody.
+    Stranger,
+    /// Somebody we, or those we vouch for, know.
+    Known,
+    /// This node, or a sibling, or it says whom to believe.
+    Own,
+}
+
+/// One object.
+#[derive(Clone, Debug)]
+struct Item {
+    audience: Audience,
+    author: NodeId,
+    kind: Kind,
+    rank: Rank,
+    secs: u64,
+    expires: Timestamp,
+    bytes: Bytes,
+    is_kept: bool,
+}
+
+/// A report that is alive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Live {
+    /// What it says.
+    pub report: Report,
+    /// To whom it was said.
+    pub audience: Audience,
+    /// When we heard it.
+    pub heard_at: Timestamp,
+    /// Whether its author took it back.
+    pub is_retracted: bool,
+}
+
+type Voice = (Subject, NodeId, Family);
+
+/// Everything that is alive.
+#[derive(Debug)]
+pub struct Shelf {
+    max: usize,
+    items: BTreeMap<ObjectId, Item>,
+    /// By audience and the time that it says, for catching up.
+    by_time: BTreeSet<(Audience, u64, ObjectId)>,
+    /// Whom to give up first.
+    by_worth: BTreeSet<(Rank, Timestamp, ObjectId)>,
+    by_expiry: BTreeSet<(Timestamp, ObjectId)>,
+    /// The newest report of each author about each subject and family, and how long it is remembered.
+    live: BTreeMap<Voice, Live>,
+    live_by_expiry: BTreeSet<(Timestamp, Voice)>,
+    /// Vouches, revocations, contacts and words in the order in which they came, for cursors.
+    in_order: BTreeMap<u64, ObjectId>,
+    next_place: u64,
+}
+
+impl Shelf {
+    pub(super) fn new(max: usize) -> Self {
+        Shelf {
+            max,
+            items: BTreeMap::new(),
+            by_time: BTreeSet::new(),
+            by_worth: BTreeSet::new(),
+            by_expiry: BTreeSet::new(),
+            live: BTreeMap::new(),
+            live_by_expiry: BTreeSet::new(),
+            in_order: BTreeMap::new(),
+            next_place: 1,
+        }
+    }
+
+    /// Put it there. What had to give way for it is told; nothing happens if it is there already.
+    pub(super) fn add(
+        &mut self,
+        object: &Verified<Object>,
+        rank: Rank,
+        is_kept: bool,
+        now: Timestamp,
+    ) -> Vec<KeptKey> {
+        let (id, expires) = (object.id(), object.object().expires());
+        if self.items.contains_key(&id) || expires <= now {
+            return Vec::new();
+        }
+        let mut dropped = Vec::new();
+        while self.items.len() >= self.max {
+            let Some((worth, soonest, first)) = self.by_worth.first().copied() else {
+                break;
+            };
+            if (worth, soonest) > (rank, expires) {
+                return dropped;
+            }
+            dropped.extend(self.remove(first));
+        }
+        let item = Item {
+            audience: object.audience(),
+            author: object.author(),
+            kind: object.object().kind(),
+            rank,
+            secs: object.object().time().secs(),
+            expires,
+            bytes: Arc::clone(object.bytes()),
+            is_kept,
+        };
+        self.by_time.insert((item.audience, item.secs, id));
+        self.by_worth.insert((rank, expires, id));
+        self.by_expiry.insert((expires, id));
+        if matches!(
+            item.kind,
+            Kind::Vouch | Kind::Revocation | Kind::Contact | Kind::Word | Kind::Kill
+        ) {
+            self.in_order.insert(self.next_place, id);
+            self.next_place += 1;
+        }
+        self.items.insert(id, item);
+        dropped
+    }
+
+    /// A report is alive; of two by one author about one subject and family the one with the higher number is.
+    pub(super) fn report(
+        &mut self,
+        author: NodeId,
+        report: &Report,
+        audience: Audience,
+        now: Timestamp,
+    ) {
+        let voice = (report.subject, author, report.family);
+        if self
+            .live
+            .get(&voice)
+            .is_some_and(|live| live.report.seq >= report.seq)
+        {
+            return;
+        }
+        if self.live.len() >= self.max
+            && !self.live.contains_key(&voice)
+            && let Some((_, first)) = self.live_by_expiry.pop_first()
+        {
+            self.live.remove(&first);
+        }
+        let live = Live {
+            report: *report,
+            audience,
+            heard_at: now,
+            is_retracted: false,
+        };
+        if let Some(old) = self.live.insert(voice, live) {
+            self.live_by_expiry.remove(&(old.report.expires(), voice));
+        }
+        self.live_by_expiry.insert((report.expires(), voice));
+    }
+
+    /// An author takes back what they said before.
+    pub(super) fn retract(&mut self, author: NodeId, subject: Subject, family: Family, seq: u64) {
+        if let Some(live) = self.live.get_mut(&(subject, author, family))
+            && live.report.seq < seq
+        {
+            live.is_retracted = true;
+        }
+    }
+
+    fn remove(&mut self, id: ObjectId) -> Option<KeptKey> {
+        let item = self.items.remove(&id)?;
+        self.by_time.remove(&(item.audience, item.secs, id));
+        self.by_worth.remove(&(item.rank, item.expires, id));
+        self.by_expiry.remove(&(item.expires, id));
+        item.is_kept.then_some(KeptKey::Object(id))
+    }
+
+    /// Forget what is over.
+    pub(super) fn forget_before(&mut self, now: Timestamp) -> Vec<KeptKey> {
+        let mut dropped = Vec::new();
+        while let Some((expires, id)) = self.by_expiry.first().copied()
+            && expires <= now
+        {
+            dropped.extend(self.remove(id));
+        }
+        while let Some((expires, voice)) = self.live_by_expiry.first().copied()
+            && expires <= now
+        {
+            self.live_by_expiry.pop_first();
+            self.live.remove(&voice);
+        }
+        if self.in_order.len() > 2 * self.items.len() + 1024 {
+            self.in_order.retain(|_, id| self.items.contains_key(id));
+        }
+        dropped
+    }
+
+    /// Forget all that was said to an audience.
+    pub(super) fn forget_audience(&mut self, audience: Audience) -> Vec<KeptKey> {
+        let ids: Vec<_> = self.ids_since(audience, 0).map(|(_, id)| id).collect();
+        ids.into_iter().filter_map(|id| self.remove(id)).collect()
+    }
+
+    /// Names and times of what an audience was told since a second.
+    pub(super) fn ids_since(
+        &self,
+        audience: Audience,
+        secs: u64,
+    ) -> impl Iterator<Item = (u64, ObjectId)> + '_ {
+        let range = self.by_time.range((audience, secs, ObjectId([0; 32]))..);
+        range
+            .take_while(move |(of, _, _)| *of == audience)
+            .map(|(_, secs, id)| (*secs, *id))
+    }
+
+    /// The envelope of an object that an audience was told.
+    #[must_use]
+    pub fn envelope(&self, audience: Audience, id: ObjectId) -> Option<&Bytes> {
+        self.items
+            .get(&id)
+            .filter(|item| item.audience == audience)
+            .map(|item| &item.bytes)
+    }
+
+    /// Vouches and the like that an audience was told, from a place on, and the place after them.
+    pub(super) fn after_place(
+        &self,
+        audience: Audience,
+        cursor: u64,
+        max: usize,
+    ) -> (Vec<Bytes>, u64) {
+        let mut next = cursor;
+        let mut envelopes = Vec::new();
+        for (place, id) in self.in_order.range(cursor..) {
+            if envelopes.len() >= max {
+                break;
+            }
+            next = place + 1;
+            envelopes.extend(self.envelope(audience, *id).cloned());
+        }
+        (envelopes, next)
+    }
+
+    /// All that an audience was told of one kind.
+    pub(super) fn of_kind(
+        &self,
+        audience: Audience,
+        kind: Kind,
+    ) -> impl Iterator<Item = (NodeId, &Bytes)> + '_ {
+        let all = self.ids_since(audience, 0);
+        all.filter_map(move |(_, id)| self.items.get(&id).filter(|item| item.kind == kind))
+            .map(|item| (item.author, &item.bytes))
+    }
+
+    /// Live reports about a subject.
+    pub fn about(&self, subject: Subject) -> impl Iterator<Item = (NodeId, &Live)> {
+        let first = (subject, NodeId::from_bytes([0; 32]), Family::from_number(0));
+        let range = self
+            .live
+            .range(first..)
+            .take_while(move |((about, _, _), _)| *about == subject);
+        range.map(|((_, author, _), live)| (*author, live))
+    }
+
+    /// Live reports of one author.
+    pub fn by(&self, author: NodeId) -> impl Iterator<Item = &Live> {
+        self.live
+            .iter()
+            .filter(move |((_, by, _), _)| *by == author)
+            .map(|(_, live)| live)
+    }
+
+    /// How many reports are alive.
+    #[must_use]
+    pub fn reports(&self) -> usize {
+        self.live.len()
+    }
+
+    /// How many objects there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// What of it is kept on disk.
+    pub(super) fn kept(&self) -> impl Iterator<Item = Kept> + '_ {
+        let kept = self.items.iter().filter(|(_, item)| item.is_kept);
+        kept.map(|(id, item)| Kept::Object(*id, item.audience, Arc::clone(&item.bytes)))
+    }
+}

@@ -1,0 +1,1 @@
+//! Several nodes on a table: see the functions.
