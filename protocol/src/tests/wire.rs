@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::arb;
 use super::make::*;
-use crate::ask::{Answer, Ask, PLAIN, fetched};
+use crate::ask::{Answer, Ask, Joined, PLAIN, fetched};
 use crate::audience::Audience;
 use crate::codec::CodecError;
 use crate::report::{Nonsense, Slot};
@@ -473,6 +473,30 @@ fn fetched_by_plain_or_by_salted_ids() {
     let mut many = vec![[0xff; 32]; limits::FETCH_MAX];
     many.push([1; 32]);
     assert!(fetched(held(), PLAIN, &many).is_empty());
+}
+
+#[test]
+fn what_is_printed_tells_no_secret() {
+    let rekey = Ask::Rekey { secret: [201; 32] };
+    let joined = Answer::Joined(Box::new(Joined {
+        relation: crate::ticket::Relation::Fleet,
+        contact: vec![],
+        secret: Some([201; 32]),
+        circle: None,
+        objects: vec![],
+        pending: false,
+    }));
+    let token = Ask::Join {
+        token: crate::ticket::Token([201; 16]),
+        contact: vec![],
+    };
+    for text in [
+        format!("{rekey:?}"),
+        format!("{joined:?}"),
+        format!("{token:?}"),
+    ] {
+        assert!(!text.contains("201") && !text.contains("c9"), "{text}");
+    }
 }
 
 #[test]
