@@ -4,6 +4,7 @@
 //! believed later comes in envelopes. One version byte, then the value; at most [`limits::ASK_BYTES_MAX`] bytes.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,8 +22,8 @@ const VERSION: u8 = 1;
 /// An envelope's bytes.
 pub type Envelope = Vec<u8>;
 
-/// A question.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A question. Printed without its secrets, and bytes as their number.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ask {
     /// "This is who I am": a contact, signed for the audience that both are in.
     Hello {
@@ -116,8 +117,8 @@ pub enum Answer {
     Taken,
 }
 
-/// What a joiner hears.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What a joiner hears. Printed without the secret.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Joined {
     /// What they are to each other now.
     pub relation: Relation,
@@ -168,6 +169,78 @@ pub enum Refusal {
     /// Too much was asked for.
     #[error("too many questions; later again")]
     Busy,
+}
+
+impl fmt::Debug for Ask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ask::Hello { audience, contact } => f
+                .debug_struct("Hello")
+                .field("audience", audience)
+                .field("contact_bytes", &contact.len())
+                .finish(),
+            Ask::Join { token, contact } => f
+                .debug_struct("Join")
+                .field("token", token)
+                .field("contact_bytes", &contact.len())
+                .finish(),
+            Ask::Reconcile {
+                audience,
+                since,
+                frame,
+            } => f
+                .debug_struct("Reconcile")
+                .field("audience", audience)
+                .field("since", since)
+                .field("frame_bytes", &frame.len())
+                .finish(),
+            Ask::Fetch {
+                audience,
+                ids,
+                salt: _,
+                since,
+            } => f
+                .debug_struct("Fetch")
+                .field("audience", audience)
+                .field("ids", &ids.len())
+                .field("since", since)
+                .finish_non_exhaustive(),
+            Ask::Push { audience, objects } => f
+                .debug_struct("Push")
+                .field("audience", audience)
+                .field("objects", &objects.len())
+                .finish(),
+            Ask::Vouches { audience, cursor } => f
+                .debug_struct("Vouches")
+                .field("audience", audience)
+                .field("cursor", cursor)
+                .finish(),
+            Ask::Digest {
+                audience,
+                author,
+                after,
+            } => f
+                .debug_struct("Digest")
+                .field("audience", audience)
+                .field("author", author)
+                .field("after", after)
+                .finish(),
+            Ask::Rekey { secret: _ } => f.debug_struct("Rekey").finish_non_exhaustive(),
+        }
+    }
+}
+
+impl fmt::Debug for Joined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Joined")
+            .field("relation", &self.relation)
+            .field("contact_bytes", &self.contact.len())
+            .field("has_secret", &self.secret.is_some())
+            .field("has_circle", &self.circle.is_some())
+            .field("objects", &self.objects.len())
+            .field("pending", &self.pending)
+            .finish()
+    }
 }
 
 /// The salt of ids that are not salted.

@@ -24,6 +24,8 @@ pub mod codec;
 pub mod contact;
 pub mod digest;
 pub mod family;
+#[doc(hidden)]
+pub mod fuzzing;
 mod id;
 mod ledger;
 pub mod limits;

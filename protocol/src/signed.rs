@@ -342,6 +342,26 @@ pub struct Signed<T> {
 }
 
 /// An object whose signature was checked. See the head of the file.
+///
+/// Only checking makes one:
+///
+/// ```
+/// use lymph_protocol::signed::{Object, Signed, Verified};
+///
+/// fn honest(signed: Signed<Object>) -> Option<Verified<Object>> {
+///     signed.verify().ok()
+/// }
+/// ```
+///
+/// By hand there is no way:
+///
+/// ```compile_fail
+/// use lymph_protocol::signed::{Object, Signed, Verified};
+///
+/// fn cheat(signed: Signed<Object>) -> Option<Verified<Object>> {
+///     Some(Verified(signed))
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified<T>(Signed<T>);
 

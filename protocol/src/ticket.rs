@@ -94,6 +94,9 @@ impl Ticket {
     /// # Errors
     /// If it holds more addresses than it may.
     pub fn write(&self, keypair: &Keypair) -> Result<String, CodecError> {
+        if self.addresses.len() > limits::ADDRESSES_MAX {
+            return Err(CodecError::Malformed("too many addresses".to_owned()));
+        }
         let mut bytes = codec::encode::<_, { limits::TICKET_TEXT_MAX / 2 }>(VERSION, self)?;
         bytes.extend(keypair.sign_raw(DOMAIN, &bytes));
         Ok(format!(

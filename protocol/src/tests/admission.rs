@@ -1,6 +1,9 @@
 //! What is let in: steps, and what becomes of each.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+use proptest::prelude::*;
 
 use super::make::*;
 use crate::admission::{Admission, Admitted, Caps, Path, Refusal, Standing};
@@ -10,7 +13,7 @@ use crate::report::{Report, Slot};
 use crate::signed::{Keypair, Object, Signed};
 use crate::vouch::{Kill, Minute, VouchWeight};
 use crate::word::Wish;
-use crate::{ObjectId, Timestamp, TransportId, limits};
+use crate::{ObjectId, Subject, Timestamp, TransportId, limits};
 
 /// Somebody says something, and a peer hands it over.
 struct Step {
@@ -821,4 +824,105 @@ fn any_bytes_are_refused_or_let_in() {
         }
     }
     assert!(Signed::parse(good.bytes(), Audience::Public).is_ok());
+}
+
+/// What admission should say, told as simply as can be: everything is remembered, for ever.
+#[derive(Default)]
+struct Model {
+    seen: BTreeSet<ObjectId>,
+    spoken: BTreeMap<(u8, u64), Object>,
+    newest: BTreeMap<(u8, Subject), u64>,
+}
+
+impl Model {
+    fn take(&mut self, author: u8, object: &Object, path: Path) -> String {
+        let (subject, seq, is_report) = match object {
+            Object::Report(report) => (report.subject, report.seq, true),
+            Object::Retraction(retraction) => (retraction.subject, retraction.seq, false),
+            Object::Batch(_)
+            | Object::Vouch(_)
+            | Object::Revocation(_)
+            | Object::Kill(_)
+            | Object::Digest(_)
+            | Object::Root(_)
+            | Object::Contact(_)
+            | Object::Word(_) => panic!("{object:?} is not in the model"),
+        };
+        if self.seen.contains(&id_of(author, object.clone())) {
+            return "ignored: seen before".to_owned();
+        }
+        let spoken = self.spoken.get(&(author, seq));
+        let is_lie = spoken.is_some_and(|spoken| spoken != object);
+        let newest = self.newest.get(&(author, subject)).copied();
+        let is_overtaken = newest.is_some_and(|newest| seq < newest);
+        if is_overtaken && !is_lie && path == Path::Gossip {
+            return "ignored: older than what is known".to_owned();
+        }
+        self.seen.insert(id_of(author, object.clone()));
+        self.spoken
+            .entry((author, seq))
+            .or_insert_with(|| object.clone());
+        let newest = self.newest.entry((author, subject)).or_insert(0);
+        let is_fresh = is_report && seq > *newest;
+        *newest = seq.max(*newest);
+        let words = [
+            ("in", true),
+            (", fresh [0]", is_fresh),
+            (", overtaken", is_overtaken),
+            (", a lie", is_lie),
+        ];
+        let words = words.into_iter().filter(|(_, is_so)| *is_so);
+        words.map(|(word, _)| word).collect()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn any_order_of_words_is_judged_as_the_model_does(
+        all in prop::collection::vec((2..4u8, 1..3u8, 1..8u64, 0..3u8, any::<bool>(), any::<bool>()), 1..60),
+    ) {
+        let mut admission = Admission::new(Caps::default());
+        let mut model = Model::default();
+        for (author, last, seq, count_log2, is_report, is_asked) in all {
+            let subject = format!("5.9.1.{last}");
+            let object = match is_report {
+                true => Object::Report(Report { count_log2, ..report(&subject, seq) }),
+                false => Object::Retraction(retraction(&subject, seq)),
+            };
+            let path = if is_asked { Path::Asked } else { Path::Gossip };
+            let expected = model.take(author, &object, path);
+            let step = Step { path, ..says(author, object) };
+            prop_assert_eq!(outcome(&take(&mut admission, &step)), expected);
+        }
+        for ((author, subject), newest) in model.newest {
+            prop_assert_eq!(admission.newest(node(author), subject, Family::SSH_AUTH), Some(newest));
+        }
+    }
+
+    /// What strangers say, whatever it is, costs nobody else anything.
+    #[test]
+    fn no_flood_of_strangers_displaces_what_the_trusted_said(
+        flood in prop::collection::vec((20..60u8, 1..3_000u64), 1..200),
+    ) {
+        let caps = Caps { seen_max: 20, newest_max: 20, numbers_max: 20, ..Caps::default() };
+        let mut admission = Admission::new(caps);
+        let trusted: Vec<Object> = (1..=10).map(|seq| said(&format!("5.9.1.{seq}"), seq)).collect();
+        for object in &trusted {
+            let step = says(2, object.clone()).by(Standing::Vouched(1)).asked();
+            prop_assert!(take(&mut admission, &step).is_ok());
+        }
+        for (author, seq) in flood {
+            let object = said(&format!("5.{author}.{}.{}", seq / 250, seq % 250 + 1), seq);
+            let step = says(author, object).by(Standing::Stranger).asked();
+            let _ = take(&mut admission, &step);
+        }
+        prop_assert!(admission.sizes()[..3].iter().all(|size| *size <= 20));
+        for object in trusted {
+            prop_assert!(admission.has_seen(&id_of(2, object.clone())));
+            let report = object.reports()[0];
+            prop_assert_eq!(admission.newest(node(2), report.subject, report.family), Some(report.seq));
+        }
+    }
 }

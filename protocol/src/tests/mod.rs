@@ -2,5 +2,8 @@
 //! code.
 
 mod admission;
+mod arb;
+mod golden;
 mod make;
 mod sync;
+mod wire;

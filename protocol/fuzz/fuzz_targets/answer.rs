@@ -1,0 +1,4 @@
+//! `lymph_protocol::fuzzing::answer` on whatever libFuzzer thinks of.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| lymph_protocol::fuzzing::answer(data));
