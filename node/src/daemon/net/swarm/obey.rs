@@ -67,6 +67,7 @@ impl Task {
                 for peer in peers.iter().take(ADDRESSES_MAX) {
                     self.found_text(peer, Source::Ticket);
                 }
+                self.dial_places(Instant::now());
             }
         }
     }
