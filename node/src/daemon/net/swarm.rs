@@ -644,3 +644,42 @@ impl Task {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(now: Instant) -> Link {
+        Link {
+            id: TransportId::from_bytes([0; 32]),
+            connections: BTreeMap::new(),
+            allowance: PEER_BURST,
+            allowed_at: now,
+            excess: 0,
+            asks: 0,
+            relays: false,
+        }
+    }
+
+    #[test]
+    fn nobody_brings_more_than_is_bounded() {
+        let mut now = Instant::now();
+        let mut busy = link(now);
+        let taken = (0..5000).filter(|_| busy.may_bring(200, now)).count();
+        assert_eq!(taken, PEER_BURST as usize);
+        assert!(busy.excess > PEER_EXCESS_MAX, "it is sent away");
+        // Whoever brings what a large network brings is heard, day after day.
+        let mut honest = link(now);
+        for _ in 0..100_000 {
+            now += Duration::from_millis(40);
+            assert!(honest.may_bring(300, now));
+        }
+        assert_eq!(honest.excess, 0);
+        // Long messages count for more.
+        let mut wordy = link(now);
+        let taken = (0..5000)
+            .filter(|_| wordy.may_bring(16 * 1024, now))
+            .count();
+        assert!(taken < 130, "{taken}");
+    }
+}

@@ -556,14 +556,15 @@ fn two_homes_behind_routers_meet_through_a_volunteer() {
         return in_networks_of_its_own(test, TWO_HOMES);
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let (id, volunteer) = (
-        |n| Net::start(config(n)).unwrap().id(),
-        |id: TransportId, net: &str| format!("/ip4/{net}.1/tcp/4747/p2p/{id}"),
-    );
+    let id = |n: u8| {
+        let key = convert::key_pair(&[n; 32]).unwrap();
+        convert::from_peer(&key.public().to_peer_id()).unwrap()
+    };
+    let volunteer = |net: &str| format!("/ip4/{net}.1/tcp/4747/p2p/{}", id(3));
     runtime.block_on(async move {
         let home = |n: u8, net: &str| {
             let mut config = config(n);
-            config.static_peers = vec![volunteer(id(3), net)];
+            config.static_peers = vec![volunteer(net)];
             Node::start(config, "/ip4/0.0.0.0/tcp/4747")
         };
         match role.to_str().unwrap() {
@@ -598,7 +599,7 @@ fn two_homes_behind_routers_meet_through_a_volunteer() {
             _ => {
                 let mut bob = home(2, "203.0.113").await;
                 bob.join(true);
-                let through = volunteer(id(3), "203.0.113");
+                let through = volunteer("203.0.113");
                 let through = format!("{through}/p2p-circuit/p2p/{}", id(1));
                 bob.order(Order::Befriend {
                     peer: id(1),
@@ -907,17 +908,17 @@ echo 1 >/proc/sys/net/ipv4/ip_forward
 home() {
     ip netns add "$1"
     ip netns add "$1-router"
-    ip link add "$1" type veth peer name up netns "$1-router"
+    ip link add "$1" type veth peer name outer netns "$1-router"
     ip addr add "$2.1/24" dev "$1"
     ip link set "$1" up
-    ip -n "$1-router" link add down type veth peer name eth0 netns "$1"
-    ip -n "$1-router" addr add "$2.2/24" dev up
-    ip -n "$1-router" addr add 192.168.7.1/24 dev down
-    ip -n "$1-router" link set up up
-    ip -n "$1-router" link set down up
+    ip -n "$1-router" link add inner type veth peer name eth0 netns "$1"
+    ip -n "$1-router" addr add "$2.2/24" dev outer
+    ip -n "$1-router" addr add 192.168.7.1/24 dev inner
+    ip -n "$1-router" link set outer up
+    ip -n "$1-router" link set inner up
     ip -n "$1-router" route add default via "$2.1"
     ip netns exec "$1-router" sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
-    ip netns exec "$1-router" nft 'add table ip home; add chain ip home out { type nat hook postrouting priority 100; }; add rule ip home out oifname "up" masquerade'
+    ip netns exec "$1-router" nft 'add table ip home; add chain ip home out { type nat hook postrouting priority 100; }; add rule ip home out oifname "outer" masquerade'
     ip -n "$1" addr add 192.168.7.2/24 dev eth0
     ip -n "$1" link set lo up
     ip -n "$1" link set eth0 up
