@@ -48,13 +48,17 @@ impl<B> Guard<B> {
     }
 
     fn may_dial(&self, peer: Option<PeerId>, address: &Multiaddr) -> bool {
-        // Through a relay it is the relay that dials.
-        if reach_of(address) >= self.least {
-            return true;
+        // A name is whatever its owner says, `localhost` as well.
+        let Some(ip) = convert::ip_of(address) else {
+            return false;
+        };
+        match reach_of(address) {
+            Reach::Nowhere => return false,
+            reach if reach >= self.least => return true,
+            _ => {}
         }
-        let ip = convert::ip_of(address);
         let mut homes = self.homes.values();
-        homes.any(|(at, home)| Some(*at) == peer && Some(*home) == ip)
+        homes.any(|(at, home)| Some(*at) == peer && *home == ip)
     }
 
     fn note_home(&mut self, connection: ConnectionId, peer: PeerId, remote: &Multiaddr) {
@@ -194,6 +198,8 @@ mod tests {
         assert!(dial(&mut guard, peer, "/ip4/9.9.9.9/tcp/1"));
         assert!(!dial(&mut guard, peer, "/ip4/10.0.0.7/tcp/22"));
         assert!(!dial(&mut guard, peer, "/ip4/127.0.0.1/tcp/22"));
+        assert!(!dial(&mut guard, peer, "/dns/localhost/tcp/22"));
+        assert!(!dial(&mut guard, peer, "/ip4/9.9.9.9/ip4/10.0.0.7/tcp/22"));
         let connection = ConnectionId::new_unchecked(8);
         guard.note_home(connection, peer, &address("/ip4/10.0.0.7/tcp/5"));
         assert!(dial(&mut guard, peer, "/ip4/10.0.0.7/tcp/4747"));

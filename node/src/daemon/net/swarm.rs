@@ -35,6 +35,8 @@ use ways::Ways;
 
 /// How often what is due is looked for: dials, listeners, answers that never came.
 const TICK: Duration = Duration::from_millis(500);
+/// How long what was said last has to leave.
+const FLUSH: Duration = Duration::from_millis(200);
 /// How long good-byes may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 /// Messages a second from one peer. More are ignored, so that nobody fills the memory with ids; the whole network of
@@ -244,6 +246,12 @@ impl Task {
     }
 
     async fn say_goodbye(mut self) {
+        let flush = async {
+            loop {
+                self.swarm.select_next_some().await;
+            }
+        };
+        let _flushed: Result<(), _> = tokio::time::timeout(FLUSH, flush).await;
         let peers: Vec<PeerId> = self.links.into_keys().collect();
         for peer in peers {
             // Fails if it is gone already.
