@@ -324,7 +324,7 @@ mod tests {
     #[test]
     fn the_first_dials_come_from_three_sources() {
         let mut chance = Chance::default();
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         let mut places = Places::new(now);
         for n in 0..100 {
             places.add(place(n), Source::Cached, now, &mut chance);
@@ -354,7 +354,7 @@ mod tests {
     #[test]
     fn a_full_book_drops_what_failed_most() {
         let mut chance = Chance::default();
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         let mut places = Places::new(now);
         for n in 0..PLACES_MAX {
             assert!(places.add(place(n), Source::Mdns, now, &mut chance));
@@ -370,7 +370,7 @@ mod tests {
     #[test]
     fn what_fails_is_forgotten_unless_the_operator_wrote_it() {
         let mut chance = Chance::default();
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         let mut places = Places::new(now);
         places.add(place(1), Source::Static, now, &mut chance);
         places.add(place(2), Source::Cached, now, &mut chance);
@@ -386,7 +386,7 @@ mod tests {
     #[test]
     fn whoever_lets_us_in_and_closes_is_dialled_later_and_later() {
         let mut chance = Chance::default();
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         let mut places = Places::new(now);
         let mut friends = Friends::default();
         let peer = PeerId::random();
@@ -411,7 +411,7 @@ mod tests {
     #[test]
     fn whoever_is_connected_is_not_dialled() {
         let mut chance = Chance::default();
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         let mut places = Places::new(now);
         let peer = PeerId::random();
         places.add(
@@ -431,7 +431,7 @@ mod tests {
     #[test]
     fn friends_are_dialled_later_and_later_and_bounded() {
         let mut chance = Chance::default();
-        let mut now = Instant::now();
+        let mut now = tokio::time::Instant::now();
         let mut friends = Friends::default();
         let peer = PeerId::random();
         assert!(friends.add(peer, (0..100).map(place).collect(), now));

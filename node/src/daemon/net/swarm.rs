@@ -187,7 +187,7 @@ impl Task {
             swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE),
         );
         let (outbox, words) = Outbox::new(counters.clone());
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         let mut task = Task {
             swarm,
             orders,
@@ -240,7 +240,7 @@ impl Task {
     }
 
     fn tick(&mut self) {
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         self.give_up_asking(now);
         self.keep_ways_open(now);
     }
@@ -350,7 +350,7 @@ impl Task {
     // --- who is connected
 
     fn connected(&mut self, peer: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint) {
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         let Some(id) = from_peer(&peer) else {
             // Keys of other kinds are not built in, so this does not happen.
             self.swarm.close_connection(connection);
@@ -413,7 +413,7 @@ impl Task {
             return;
         };
         let closed = link.connections.remove(&connection);
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         let stood = closed
             .as_ref()
             .is_some_and(|closed| closed.since + STOOD <= now);
@@ -500,7 +500,7 @@ impl Task {
     ) {
         Counters::add(&self.counters.messages_in, 1);
         Counters::add(&self.counters.bytes_in, message.data.len());
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         let link = self.links.get_mut(&source);
         let from = from_peer(&source);
         let may = link.is_some_and(|link| link.may_bring(message.data.len(), now));
@@ -671,7 +671,7 @@ mod tests {
 
     #[test]
     fn nobody_brings_more_than_is_bounded() {
-        let mut now = Instant::now();
+        let mut now = tokio::time::Instant::now();
         let mut busy = link(now);
         let taken = (0..5000).filter(|_| busy.may_bring(200, now)).count();
         assert_eq!(taken, PEER_BURST as usize);

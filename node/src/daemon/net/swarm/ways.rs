@@ -105,7 +105,7 @@ fn pause_after(failures: u32, longest: Duration) -> Duration {
 impl Task {
     /// Listen, and note whom the config names.
     pub(super) fn open(&mut self, config: &NetConfig) {
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         for text in config.listen.iter().take(ADDRESSES_MAX) {
             match listenable(text) {
                 Ok(address) => self.ways.listeners.push(Listener {
@@ -191,7 +191,7 @@ impl Task {
     }
 
     pub(super) fn listener_closed(&mut self, id: ListenerId, why: String) {
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         tracing::debug!(why, "a listener closed");
         self.ways.relays.retain(|(relay, _)| *relay != id);
         let listeners = &self.ways.listeners;
@@ -363,7 +363,7 @@ impl Task {
         Counters::add(&self.counters.dials_failed, 1);
         tracing::debug!(%error, "a dial failed");
         if let Some(Dial::Place(address)) = self.ways.dials.remove(&connection) {
-            let now = Instant::now();
+            let now = tokio::time::Instant::now();
             self.places.failed(&address, now, &mut self.chance);
         }
     }
@@ -384,7 +384,7 @@ impl Task {
     }
 
     fn found(&mut self, address: Multiaddr, source: Source) {
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         self.places.add(address, source, now, &mut self.chance);
     }
 
@@ -447,7 +447,7 @@ impl Task {
         match event {
             kad::Event::RoutingUpdated { is_new_peer, .. } => {
                 if is_new_peer && self.ways.look_next.is_none() {
-                    self.ways.look_next = Some(Instant::now() + PAUSE);
+                    self.ways.look_next = Some(tokio::time::Instant::now() + PAUSE);
                 }
             }
             kad::Event::InboundRequest {
