@@ -32,6 +32,9 @@ pub enum CodecError {
     /// Not a value of the type, or one that asks for more memory than the limit.
     #[error("malformed: {0}")]
     Malformed(String),
+    /// Another spelling of a value than the one that is signed.
+    #[error("not in its canonical form")]
+    NotCanonical,
     /// Bytes are left over behind the value.
     #[error("{0} bytes too many behind the value")]
     TrailingBytes(usize),
@@ -82,6 +85,36 @@ pub fn decode<T: DeserializeOwned, const LIMIT: usize>(
         0 => Ok(value),
         left => Err(CodecError::TrailingBytes(left)),
     }
+}
+
+/// The body of an object as it is signed: fixed lengths, little endian (bincode's `legacy()` configuration), without a
+/// version byte, which the envelope has.
+pub(crate) fn encode_body<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
+    bincode::serde::encode_to_vec(value, bincode::config::legacy())
+        .map_err(|error| CodecError::Malformed(error.to_string()))
+}
+
+/// A value whose only spelling these bytes are. Neither reads nor allocates more than `LIMIT` bytes.
+pub(crate) fn decode_body<T: Serialize + DeserializeOwned, const LIMIT: usize>(
+    bytes: &[u8],
+) -> Result<T, CodecError> {
+    if bytes.len() > LIMIT {
+        return Err(CodecError::TooLong {
+            bytes: bytes.len(),
+            limit: LIMIT,
+        });
+    }
+    let config = bincode::config::legacy().with_limit::<LIMIT>();
+    let (value, consumed) = bincode::serde::decode_from_slice(bytes, config)
+        .map_err(|error| CodecError::Malformed(error.to_string()))?;
+    match bytes.len() - consumed {
+        0 => {}
+        left => return Err(CodecError::TrailingBytes(left)),
+    }
+    if encode_body(&value)? != bytes {
+        return Err(CodecError::NotCanonical);
+    }
+    Ok(value)
 }
 
 #[cfg(test)]

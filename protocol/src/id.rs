@@ -1,4 +1,5 @@
-//! Who speaks: a node's name is its public key. Signing and checking come with the wire protocol.
+//! Names: of a node (its public key), of a peer on the wire (its transport's key), of an object (a hash).
+//! Signing and checking are in [`crate::signed`].
 
 use std::fmt;
 use std::str::FromStr;
@@ -32,12 +33,53 @@ impl fmt::Display for NodeId {
 /// Its first eight digits: enough to tell nodes apart in a log.
 impl fmt::Debug for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("NodeId(")?;
-        self.0[..4]
-            .iter()
-            .try_for_each(|byte| write!(f, "{byte:02x}"))?;
-        f.write_str("…)")
+        write_hex(f, "NodeId", &self.0)
     }
+}
+
+/// A peer on the wire, named by the ed25519 public key of its transport. Not the node: that is [`NodeId`], and which
+/// transport a node uses is said by its contact.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TransportId([u8; 32]);
+
+impl TransportId {
+    /// A peer from the bytes of its key.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        TransportId(bytes)
+    }
+
+    /// The bytes of its key.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for TransportId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, "TransportId", &self.0)
+    }
+}
+
+/// An object, named by a hash of what of it is signed. Two signatures of the same words have the same name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ObjectId(pub [u8; 32]);
+
+impl fmt::Debug for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, "ObjectId", &self.0)
+    }
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A name and the first eight digits of what it stands for.
+pub(crate) fn write_hex(f: &mut fmt::Formatter<'_>, name: &str, bytes: &[u8]) -> fmt::Result {
+    write!(f, "{name}({}…)", hex(&bytes[..bytes.len().min(4)]))
 }
 
 /// A text that is not a node's name.

@@ -47,12 +47,64 @@ impl Subject {
         }
     }
 
+    /// Whether somebody on the Internet can have this address: whether it may be in a report.
+    ///
+    /// The list is part of the wire version, so that every node of a version refuses the same: IANA's special-purpose
+    /// registries (RFC 6890 and what came since) for what is private, shared (CGNAT), local, multicast, reserved, for
+    /// documentation or for measurements, and IPv6 outside of 2000::/3 or only wrapping IPv4.
+    #[must_use]
+    pub fn is_public(self) -> bool {
+        match self {
+            Subject::V4(v4) => {
+                let bits = v4.to_bits();
+                !NOT_PUBLIC_V4
+                    .iter()
+                    .any(|(network, len)| (bits ^ network) >> (32 - len) == 0)
+            }
+            Subject::V6(upper) => {
+                let is_global = upper >> 61 == 0b001;
+                is_global
+                    && !NOT_PUBLIC_V6
+                        .iter()
+                        .any(|(network, len)| (upper ^ network) >> (64 - len) == 0)
+            }
+        }
+    }
+
     /// Whether the address is (in) this subject.
     #[must_use]
     pub fn contains(self, address: IpAddr) -> bool {
         Subject::of(address) == self
     }
 }
+
+/// Networks that nobody on the Internet has, and the lengths of their prefixes.
+const NOT_PUBLIC_V4: [(u32, u32); 16] = [
+    (0x0000_0000, 8),  // this network
+    (0x0a00_0000, 8),  // private
+    (0x6440_0000, 10), // shared, for CGNAT
+    (0x7f00_0000, 8),  // loopback
+    (0xa9fe_0000, 16), // link-local
+    (0xac10_0000, 12), // private
+    (0xc000_0000, 24), // protocol assignments
+    (0xc000_0200, 24), // documentation
+    (0xc058_6300, 24), // 6to4 relays, gone
+    (0xc0a8_0000, 16), // private
+    (0xc612_0000, 15), // measurements
+    (0xc633_6400, 24), // documentation
+    (0xcb00_7100, 24), // documentation
+    (0xe900_fc00, 24), // documentation, multicast
+    (0xe000_0000, 4),  // multicast
+    (0xf000_0000, 4),  // reserved, and broadcast
+];
+
+/// The same within 2000::/3, by the upper half of the address.
+const NOT_PUBLIC_V6: [(u64, u32); 4] = [
+    (0x2001_0000_0000_0000, 23), // protocol assignments, Teredo among them
+    (0x2001_0db8_0000_0000, 32), // documentation
+    (0x2002_0000_0000_0000, 16), // 6to4: is the IPv4 address in it
+    (0x3fff_0000_0000_0000, 20), // documentation
+];
 
 /// The address itself, or the IPv4 address that an IPv6 form only wraps.
 ///
@@ -113,6 +165,68 @@ impl FromStr for Subject {
     }
 }
 
+/// A subject on the wire: 4 and an IPv4 address in its usual order, or 6 and the upper half of an IPv6 address.
+pub(crate) mod wire {
+    use std::fmt;
+    use std::net::Ipv4Addr;
+
+    use serde::de::{Error, SeqAccess, Visitor};
+    use serde::ser::SerializeTuple;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Subject;
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) struct SubjectWire(pub(crate) Subject);
+
+    impl Serialize for SubjectWire {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let mut tuple = serializer.serialize_tuple(2)?;
+            match self.0 {
+                Subject::V4(v4) => {
+                    tuple.serialize_element(&4u8)?;
+                    tuple.serialize_element(&v4.octets())?;
+                }
+                Subject::V6(upper) => {
+                    tuple.serialize_element(&6u8)?;
+                    tuple.serialize_element(&upper.to_be_bytes())?;
+                }
+            }
+            tuple.end()
+        }
+    }
+
+    impl<'de> Deserialize<'de> for SubjectWire {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_tuple(2, Fields)
+        }
+    }
+
+    struct Fields;
+
+    impl<'de> Visitor<'de> for Fields {
+        type Value = SubjectWire;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("4 and 4 bytes, or 6 and 8 bytes")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut fields: A) -> Result<SubjectWire, A::Error> {
+            let missing = || A::Error::custom("a subject is cut short");
+            let subject = match fields.next_element::<u8>()?.ok_or_else(missing)? {
+                4 => Subject::V4(Ipv4Addr::from(
+                    fields.next_element::<[u8; 4]>()?.ok_or_else(missing)?,
+                )),
+                6 => Subject::V6(u64::from_be_bytes(
+                    fields.next_element::<[u8; 8]>()?.ok_or_else(missing)?,
+                )),
+                other => return Err(A::Error::custom(format_args!("a subject of kind {other}"))),
+            };
+            Ok(SubjectWire(subject))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -154,6 +268,71 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Subject>(), Err(ParseSubjectError), "{text}");
         }
+    }
+
+    #[test]
+    fn only_what_the_internet_routes_is_public() {
+        let check = |text: &str, expected: bool| {
+            assert_eq!(
+                text.parse::<Subject>().unwrap().is_public(),
+                expected,
+                "{text}"
+            );
+        };
+        for text in [
+            "1.1.1.1",
+            "9.255.255.255",
+            "11.0.0.0",
+            "100.63.255.255",
+            "100.128.0.0",
+            "172.15.0.1",
+            "172.32.0.1",
+            "192.0.1.1",
+            "198.17.0.1",
+            "198.20.0.1",
+            "223.255.255.255",
+            "2606:4700::1",
+            "2a01:4f8::1",
+            "2003::1",
+            "64:ff9b::8.8.8.8",
+            "::ffff:8.8.8.8",
+        ] {
+            check(text, true);
+        }
+        for text in [
+            "0.1.2.3",
+            "10.1.2.3",
+            "100.64.0.1",
+            "100.127.255.255",
+            "127.0.0.1",
+            "169.254.1.1",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.0.0.8",
+            "192.0.2.1",
+            "192.168.1.1",
+            "198.18.0.1",
+            "198.19.255.255",
+            "198.51.100.7",
+            "203.0.113.9",
+            "224.0.0.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::1",
+            "fe80::1",
+            "fc00::1",
+            "ff02::1",
+            "2001:db8::1",
+            "2001::1",
+            "3fff::1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::127.0.0.1",
+            "4000::1",
+        ] {
+            check(text, false);
+        }
+        // A spelling that only wraps IPv4 is no subject of its own.
+        assert!(!Subject::V6(0x2002_0808_0808_0000).is_public());
     }
 
     proptest! {

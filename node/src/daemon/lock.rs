@@ -9,13 +9,13 @@ use anyhow::{Context, bail};
 
 /// Held as long as the daemon runs.
 #[derive(Debug)]
-pub(super) struct StateLock {
+pub(crate) struct StateLock {
     _file: File,
 }
 
 impl StateLock {
     /// Take the lock of a state folder, or say who has it.
-    pub(super) fn take(state: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn take(state: &Path) -> anyhow::Result<Self> {
         let path = state.join("lock");
         let mut options = OpenOptions::new();
         let options = options

@@ -10,6 +10,7 @@
 //! the lines since are read again, and a detection that is made again has the same id and adds nothing.
 
 pub mod api;
+pub mod backup;
 mod book;
 pub mod checkpoint;
 pub mod clock;
@@ -17,6 +18,7 @@ pub mod discover;
 pub mod docker;
 mod enforcer;
 pub mod firewall;
+pub mod identity;
 pub mod journal;
 mod keeper;
 mod lock;
@@ -32,8 +34,9 @@ mod store;
 mod surroundings;
 pub mod tail;
 
+pub(crate) use lock::StateLock;
 pub(crate) use start::panic_flag;
-pub(crate) use state::make_state_folder;
+pub(crate) use state::{make_state_folder, prepare};
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -56,7 +59,6 @@ use checkpoint::{Loaded, Record};
 use clock::{Clock, Stopwatch};
 use enforcer::Enforcer;
 use keeper::Keeper;
-use lock::StateLock;
 use names::{Found, Names};
 use node::{Facts, Node};
 use sources::{ReaderEnded, Sources};

@@ -12,11 +12,22 @@ use rustix::fs::Mode;
 use rustix::process::{geteuid, umask};
 
 /// What shows that a folder is one of lymph's.
-const OWN_FILES: [&str; 4] = ["lock", "checkpoint", "operator.book", "panic"];
+const OWN_FILES: [&str; 5] = [
+    "lock",
+    "checkpoint",
+    "operator.book",
+    "panic",
+    "identity.key",
+];
 
 /// From now on nobody else may read what this process makes. sled makes its files with the mode that is usual.
 pub(super) fn keep_to_ourselves() {
     umask(Mode::RWXG | Mode::RWXO);
+}
+
+/// The user as whom this process acts.
+pub(super) fn effective_user() -> u32 {
+    geteuid().as_raw()
 }
 
 /// Make the folder if it is not there.
@@ -31,7 +42,7 @@ pub(crate) fn make_state_folder(state: &Path) -> anyhow::Result<()> {
 }
 
 /// Make the folder if it is not there, or make sure that it is ours alone. Returns what was changed about it.
-pub(super) fn prepare(state: &Path) -> anyhow::Result<Option<String>> {
+pub(crate) fn prepare(state: &Path) -> anyhow::Result<Option<String>> {
     make_state_folder(state)?;
     let shown = state.display();
     let unreadable = || format!("cannot look at the state folder {shown}");
