@@ -14,6 +14,7 @@ mod convert;
 mod figures;
 mod gate;
 mod gossip;
+mod guard;
 mod judgements;
 mod outbox;
 mod peers;

@@ -14,7 +14,9 @@ use libp2p_allow_block_list::{self as block_list, BlockedPeers};
 use libp2p_connection_limits::{self as connection_limits, ConnectionLimits};
 use libp2p_memory_connection_limits as memory_limits;
 
+use super::convert::{self, Reach, reach_of};
 use super::gate::Gate;
+use super::guard::Guard;
 use super::{NetConfig, NetError, ask, gossip};
 
 /// What the distributed hash table speaks: a table of our own, not that of IPFS.
@@ -46,12 +48,12 @@ pub(super) struct Behaviour {
     pub(super) identify: identify::Behaviour,
     pub(super) ping: ping::Behaviour,
     pub(super) relay_client: relay::client::Behaviour,
-    pub(super) dcutr: dcutr::Behaviour,
+    pub(super) dcutr: Guard<dcutr::Behaviour>,
     pub(super) autonat_client: autonat::v2::client::Behaviour,
-    pub(super) autonat_server: autonat::v2::server::Behaviour,
+    pub(super) autonat_server: Guard<autonat::v2::server::Behaviour>,
     pub(super) relay_server: Toggle<relay::Behaviour>,
     pub(super) mdns: Toggle<mdns::tokio::Behaviour>,
-    pub(super) kad: Toggle<kad::Behaviour<MemoryStore>>,
+    pub(super) kad: Toggle<Guard<kad::Behaviour<MemoryStore>>>,
 }
 
 impl Behaviour {
@@ -67,6 +69,7 @@ impl Behaviour {
             Some(Err(error)) => (None, Some(error.to_string())),
             None => (None, None),
         };
+        let least = least_reach(config);
         let behaviour = Behaviour {
             gate: Gate::default(),
             limits: connection_limits::Behaviour::new(connection_limits(config.connections_max)),
@@ -83,22 +86,34 @@ impl Behaviour {
             identify: identify::Behaviour::new(
                 identify::Config::new(FAMILY.to_owned(), key.public())
                     .with_agent_version(AGENT.to_owned())
+                    // Where others reach us, not which networks this machine is in.
+                    .with_hide_listen_addrs(true)
                     .with_push_listen_addr_updates(true),
             ),
             ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_EVERY)),
             relay_client,
-            dcutr: dcutr::Behaviour::new(me),
+            dcutr: Guard::new(dcutr::Behaviour::new(me), least),
             autonat_client: autonat::v2::client::Behaviour::default(),
-            autonat_server: autonat::v2::server::Behaviour::default(),
+            autonat_server: Guard::new(autonat::v2::server::Behaviour::default(), least),
             relay_server: config
                 .relay_server
                 .then(|| relay::Behaviour::new(me, relay_limits()))
                 .into(),
             mdns: mdns.into(),
-            kad: config.kademlia.then(|| kademlia(me)).into(),
+            kad: config
+                .kademlia
+                .then(|| Guard::new(kademlia(me), least))
+                .into(),
         };
         Ok((behaviour, without_mdns))
     }
+}
+
+/// How far an address has to reach for us to dial it because a peer says so.
+fn least_reach(config: &NetConfig) -> Reach {
+    let external = config.external.iter();
+    let reaches = external.filter_map(|text| convert::address(text).map(|a| reach_of(&a)));
+    reaches.min().unwrap_or(Reach::World)
 }
 
 fn listen_to_mdns(me: PeerId) -> std::io::Result<mdns::tokio::Behaviour> {

@@ -105,13 +105,30 @@ pub(super) enum Reach {
     World,
 }
 
-/// How far an address is good for.
+/// How far an address is good for. One with two machines in it is good for nothing: which of them is dialled would hang
+/// on who reads it.
 pub(super) fn reach_of(address: &Multiaddr) -> Reach {
+    let machines = address.iter().filter(is_machine).count();
+    if machines > 1 {
+        return Reach::Nowhere;
+    }
     match address.iter().next() {
         Some(Protocol::Memory(_)) => Reach::Machine,
         Some(_) => ip_of(address).map_or(Reach::World, reach_of_ip),
         None => Reach::Nowhere,
     }
+}
+
+fn is_machine(part: &Protocol<'_>) -> bool {
+    matches!(
+        part,
+        Protocol::Ip4(_)
+            | Protocol::Ip6(_)
+            | Protocol::Dns(_)
+            | Protocol::Dns4(_)
+            | Protocol::Dns6(_)
+            | Protocol::Dnsaddr(_)
+    )
 }
 
 fn reach_of_ip(ip: IpAddr) -> Reach {
@@ -200,6 +217,8 @@ mod tests {
         check("/ip6/::ffff:9.9.9.9/tcp/1", Reach::World, Some("9.9.9.9"));
         check("/ip6/2a00:1:2:3::4/tcp/1", Reach::World, Some("2a00:1:2::"));
         check("/dns/example.org/tcp/1", Reach::World, None);
+        let two = "/ip4/9.9.9.9/ip4/127.0.0.1/tcp/1";
+        check(two, Reach::Nowhere, Some("9.9.9.9"));
     }
 
     #[test]

@@ -173,12 +173,29 @@ impl Places {
         Some(place.clone())
     }
 
-    /// A dial worked, and this is who was there.
-    pub(super) fn worked(&mut self, address: &Multiaddr, peer: PeerId, now: Instant) {
+    /// A dial worked, and this is who was there. Whether it stays shows later.
+    pub(super) fn met(&mut self, address: &Multiaddr, peer: PeerId, now: Instant) {
         if let Some(place) = self.find(address) {
             place.peer = Some(peer);
-            place.failures = 0;
-            place.next = now + Duration::from_secs(5);
+            place.next = now;
+        }
+    }
+
+    /// The last connection to a peer closed. One that hardly stood is a dial that did not work: whoever is full lets
+    /// us in and closes.
+    pub(super) fn parted(&mut self, peer: &PeerId, stood: bool, now: Instant, chance: &mut Chance) {
+        let theirs = self.places.iter_mut();
+        let theirs = theirs.filter(|place| place.peer.as_ref() == Some(peer));
+        let addresses: Vec<Multiaddr> = theirs
+            .map(|place| {
+                if stood {
+                    place.failures = 0;
+                }
+                place.address.clone()
+            })
+            .collect();
+        for address in addresses {
+            self.failed(&address, now, chance);
         }
     }
 
@@ -281,17 +298,15 @@ impl Friends {
         due
     }
 
-    /// A friend came.
-    pub(super) fn connected(&mut self, peer: &PeerId) {
+    /// A friend went: dial again, but not in the same instant in which it does. If the connection hardly stood, the
+    /// pause goes on growing.
+    pub(super) fn parted(&mut self, peer: &PeerId, stood: bool, now: Instant, chance: &mut Chance) {
         if let Some(friend) = self.friends.get_mut(peer) {
-            friend.failures = 0;
-        }
-    }
-
-    /// A friend went: dial again, but not in the same instant in which it does.
-    pub(super) fn disconnected(&mut self, peer: &PeerId, now: Instant, chance: &mut Chance) {
-        if let Some(friend) = self.friends.get_mut(peer) {
-            friend.next = now + Duration::from_millis(500).mul_f64(chance.jitter());
+            if stood {
+                friend.failures = 0;
+            }
+            let pause = pause_after(friend.failures, FRIEND_PAUSE_MAX);
+            friend.next = now + pause.mul_f64(chance.jitter());
         }
     }
 }
@@ -309,7 +324,7 @@ mod tests {
     #[test]
     fn the_first_dials_come_from_three_sources() {
         let mut chance = Chance::default();
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         let mut places = Places::new(now);
         for n in 0..100 {
             places.add(place(n), Source::Cached, now, &mut chance);
@@ -339,7 +354,7 @@ mod tests {
     #[test]
     fn a_full_book_drops_what_failed_most() {
         let mut chance = Chance::default();
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         let mut places = Places::new(now);
         for n in 0..PLACES_MAX {
             assert!(places.add(place(n), Source::Mdns, now, &mut chance));
@@ -355,7 +370,7 @@ mod tests {
     #[test]
     fn what_fails_is_forgotten_unless_the_operator_wrote_it() {
         let mut chance = Chance::default();
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         let mut places = Places::new(now);
         places.add(place(1), Source::Static, now, &mut chance);
         places.add(place(2), Source::Cached, now, &mut chance);
@@ -369,9 +384,34 @@ mod tests {
     }
 
     #[test]
+    fn whoever_lets_us_in_and_closes_is_dialled_later_and_later() {
+        let mut chance = Chance::default();
+        let now = tokio::time::Instant::now();
+        let mut places = Places::new(now);
+        let mut friends = Friends::default();
+        let peer = PeerId::random();
+        places.add(place(1), Source::Static, now, &mut chance);
+        friends.add(peer, Vec::new(), now);
+        for _ in 0..20 {
+            places.met(&place(1), peer, now);
+            places.parted(&peer, false, now, &mut chance);
+            friends.friends.get_mut(&peer).unwrap().failures += 1;
+            friends.parted(&peer, false, now, &mut chance);
+        }
+        let pause = places.find(&place(1)).unwrap().next - now;
+        assert!(pause >= PLACE_PAUSE_MAX / 2, "{pause:?}");
+        let pause = friends.friends[&peer].next - now;
+        assert!(pause >= FRIEND_PAUSE_MAX / 2, "{pause:?}");
+        places.parted(&peer, true, now, &mut chance);
+        friends.parted(&peer, true, now, &mut chance);
+        assert!(places.find(&place(1)).unwrap().next < now + Duration::from_secs(2));
+        assert!(friends.friends[&peer].next < now + Duration::from_secs(2));
+    }
+
+    #[test]
     fn whoever_is_connected_is_not_dialled() {
         let mut chance = Chance::default();
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         let mut places = Places::new(now);
         let peer = PeerId::random();
         places.add(
@@ -391,7 +431,7 @@ mod tests {
     #[test]
     fn friends_are_dialled_later_and_later_and_bounded() {
         let mut chance = Chance::default();
-        let mut now = Instant::now();
+        let mut now = tokio::time::Instant::now();
         let mut friends = Friends::default();
         let peer = PeerId::random();
         assert!(friends.add(peer, (0..100).map(place).collect(), now));

@@ -35,19 +35,27 @@ use ways::Ways;
 
 /// How often what is due is looked for: dials, listeners, answers that never came.
 const TICK: Duration = Duration::from_millis(500);
+/// How long what was said last has to leave.
+const FLUSH: Duration = Duration::from_millis(200);
 /// How long good-byes may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 /// Messages a second from one peer. More are ignored, so that nobody fills the memory with ids; the whole network of
 /// ten thousand brings 25.
-const PEER_RATE: f64 = 200.0;
+const PEER_RATE: f64 = 50.0;
+/// So many bytes count as one message more.
+const PEER_BYTES: u32 = 1024;
 /// How many at once: what gathered while a connection stood still.
 const PEER_BURST: f64 = 2000.0;
 /// How many beyond that until the connection is closed.
-const PEER_EXCESS_MAX: u32 = 10_000;
+const PEER_EXCESS_MAX: u32 = 2000;
 /// How many questions of others may wait for our answer. More are refused.
 pub(super) const ASKED_MAX: usize = 256;
 /// How many of them from one peer.
 pub(super) const ASKED_BY_ONE_MAX: usize = 8;
+/// How many bytes they may have together.
+const ASKED_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// A connection that closed sooner was none: the other side is full, or will not have us.
+const STOOD: Duration = Duration::from_secs(10);
 /// A connection that is idle stays: whom we know is worth more than a socket. (A year.)
 const IDLE: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -67,6 +75,7 @@ struct Connection {
     remote: libp2p::Multiaddr,
     is_relayed: bool,
     is_ours: bool,
+    since: Instant,
 }
 
 /// A peer that is connected.
@@ -86,7 +95,7 @@ struct Link {
 
 impl Link {
     /// Whether one more message is within bounds.
-    fn may_bring(&mut self, now: Instant) -> bool {
+    fn may_bring(&mut self, bytes: usize, now: Instant) -> bool {
         let passed = now.duration_since(self.allowed_at).as_secs_f64();
         self.allowed_at = now;
         self.allowance = (self.allowance + passed * PEER_RATE).min(PEER_BURST);
@@ -94,7 +103,8 @@ impl Link {
             self.excess = self.excess.saturating_add(1);
             return false;
         }
-        self.allowance -= 1.0;
+        let more = u32::try_from(bytes).unwrap_or(u32::MAX) / PEER_BYTES;
+        self.allowance -= 1.0 + f64::from(more);
         if self.allowance > PEER_BURST / 2.0 {
             self.excess = 0;
         }
@@ -116,6 +126,7 @@ struct Asked {
     channel: ResponseChannel<Answer>,
     request: InboundRequestId,
     from: PeerId,
+    bytes: usize,
 }
 
 /// A question of ours.
@@ -138,6 +149,7 @@ pub(super) struct Task {
     judgements: Judgements,
     asked: BTreeMap<u64, Asked>,
     asked_next: u64,
+    asked_bytes: usize,
     asking: BTreeMap<OutboundRequestId, Asking>,
     ask_timeout: Duration,
     crowds: Places,
@@ -175,7 +187,7 @@ impl Task {
             swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE),
         );
         let (outbox, words) = Outbox::new(counters.clone());
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         let mut task = Task {
             swarm,
             orders,
@@ -187,6 +199,7 @@ impl Task {
             judgements: Judgements::default(),
             asked: BTreeMap::new(),
             asked_next: 0,
+            asked_bytes: 0,
             asking: BTreeMap::new(),
             ask_timeout: config.ask_timeout,
             crowds: Places::default(),
@@ -227,12 +240,18 @@ impl Task {
     }
 
     fn tick(&mut self) {
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         self.give_up_asking(now);
         self.keep_ways_open(now);
     }
 
     async fn say_goodbye(mut self) {
+        let flush = async {
+            loop {
+                self.swarm.select_next_some().await;
+            }
+        };
+        let _flushed: Result<(), _> = tokio::time::timeout(FLUSH, flush).await;
         let peers: Vec<PeerId> = self.links.into_keys().collect();
         for peer in peers {
             // Fails if it is gone already.
@@ -273,10 +292,10 @@ impl Task {
                 Counters::add(&self.counters.incoming_failed, 1);
                 tracing::debug!(%error, "an incoming connection failed");
             }
-            SwarmEvent::NewListenAddr { address, .. } => {
-                let address = address.to_string();
-                self.outbox.say(Word::Listening { address });
-            }
+            SwarmEvent::NewListenAddr {
+                listener_id,
+                address,
+            } => self.listening(listener_id, &address),
             SwarmEvent::ListenerClosed {
                 listener_id,
                 reason,
@@ -331,7 +350,7 @@ impl Task {
     // --- who is connected
 
     fn connected(&mut self, peer: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint) {
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         let Some(id) = from_peer(&peer) else {
             // Keys of other kinds are not built in, so this does not happen.
             self.swarm.close_connection(connection);
@@ -366,9 +385,9 @@ impl Task {
                 remote,
                 is_relayed,
                 is_ours,
+                since: now,
             },
         );
-        self.friends.connected(&peer);
         let shifted = match place {
             Some(place) if !self.friends.contains(&peer) => self.crowds.enter(place, peer),
             _ => Vec::new(),
@@ -394,14 +413,18 @@ impl Task {
             return;
         };
         let closed = link.connections.remove(&connection);
+        let now = tokio::time::Instant::now();
+        let stood = closed
+            .as_ref()
+            .is_some_and(|closed| closed.since + STOOD <= now);
         let place = closed.and_then(|closed| closed.place);
         let still_there = link.connections.values().any(|c| c.place == place);
         let is_last = link.connections.is_empty();
         let id = link.id;
         if is_last {
             self.links.remove(&peer);
-            let now = Instant::now();
-            self.friends.disconnected(&peer, now, &mut self.chance);
+            self.friends.parted(&peer, stood, now, &mut self.chance);
+            self.places.parted(&peer, stood, now, &mut self.chance);
         }
         if let Some(place) = place.filter(|_| !still_there) {
             for other in self.crowds.leave(place, &peer) {
@@ -477,10 +500,10 @@ impl Task {
     ) {
         Counters::add(&self.counters.messages_in, 1);
         Counters::add(&self.counters.bytes_in, message.data.len());
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         let link = self.links.get_mut(&source);
         let from = from_peer(&source);
-        let may = link.is_some_and(|link| link.may_bring(now));
+        let may = link.is_some_and(|link| link.may_bring(message.data.len(), now));
         let Some(from) = from.filter(|_| may && self.outbox.has_room()) else {
             Counters::add(&self.counters.messages_dropped, 1);
             self.judge(&message_id, &source, MessageAcceptance::Ignore);
@@ -563,7 +586,8 @@ impl Task {
         bytes: Vec<u8>,
         channel: ResponseChannel<Answer>,
     ) {
-        let has_room = self.asked.len() < ASKED_MAX;
+        let has_room =
+            self.asked.len() < ASKED_MAX && self.asked_bytes + bytes.len() <= ASKED_BYTES_MAX;
         let link = self.links.get_mut(&peer);
         let link = link.filter(|link| has_room && link.asks < ASKED_BY_ONE_MAX);
         let Some(link) = link else {
@@ -574,6 +598,7 @@ impl Task {
             return;
         };
         link.asks += 1;
+        self.asked_bytes += bytes.len();
         let from = link.id;
         let number = self.asked_next;
         self.asked_next += 1;
@@ -583,6 +608,7 @@ impl Task {
                 channel,
                 request,
                 from: peer,
+                bytes: bytes.len(),
             },
         );
         Counters::set(&self.counters.asks_pending, self.asked.len());
@@ -596,6 +622,7 @@ impl Task {
     /// A question that is done with.
     fn take_asked(&mut self, channel: u64) -> Option<Asked> {
         let asked = self.asked.remove(&channel)?;
+        self.asked_bytes -= asked.bytes;
         if let Some(link) = self.links.get_mut(&asked.from) {
             link.asks = link.asks.saturating_sub(1);
         }
@@ -623,5 +650,44 @@ impl Task {
         {
             self.answered(request, Err("no answer in time".to_owned()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(now: Instant) -> Link {
+        Link {
+            id: TransportId::from_bytes([0; 32]),
+            connections: BTreeMap::new(),
+            allowance: PEER_BURST,
+            allowed_at: now,
+            excess: 0,
+            asks: 0,
+            relays: false,
+        }
+    }
+
+    #[test]
+    fn nobody_brings_more_than_is_bounded() {
+        let mut now = tokio::time::Instant::now();
+        let mut busy = link(now);
+        let taken = (0..5000).filter(|_| busy.may_bring(200, now)).count();
+        assert_eq!(taken, PEER_BURST as usize);
+        assert!(busy.excess > PEER_EXCESS_MAX, "it is sent away");
+        // Whoever brings what a large network brings is heard, day after day.
+        let mut honest = link(now);
+        for _ in 0..100_000 {
+            now += Duration::from_millis(40);
+            assert!(honest.may_bring(300, now));
+        }
+        assert_eq!(honest.excess, 0);
+        // Long messages count for more.
+        let mut wordy = link(now);
+        let taken = (0..5000)
+            .filter(|_| wordy.may_bring(16 * 1024, now))
+            .count();
+        assert!(taken < 130, "{taken}");
     }
 }

@@ -437,7 +437,10 @@ async fn real_peers_stay_under_the_cap_and_a_friend_gets_in() {
 
 #[tokio::test]
 async fn a_static_peer_is_found_with_its_id_or_without() {
-    let bob = Node::tcp(2).await;
+    let address = format!("/ip4/127.0.0.1/tcp/{}", free_port());
+    let mut reached = config(2);
+    reached.external = vec![address.clone()];
+    let bob = Node::start(reached, &address).await;
     let bare = bob.address.split("/p2p/").next().unwrap().to_owned();
     for (n, address) in [(3, bob.address.clone()), (4, bare)] {
         let mut config = config(n);
@@ -503,7 +506,8 @@ async fn a_third_node_tells_of_another_through_the_table() {
 #[test]
 fn the_local_network_tells_of_a_peer() {
     if std::env::var_os(INSIDE).is_none() {
-        return in_a_network_of_its_own("the_local_network_tells_of_a_peer");
+        let test = "the_local_network_tells_of_a_peer";
+        return in_networks_of_its_own(test, ONE_NETWORK);
     }
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
@@ -543,6 +547,72 @@ async fn whoever_cannot_be_reached_is_reached_through_a_relay() {
     assert_eq!(from, bob.id());
     alice.reply(channel, b"yes".to_vec());
     assert_eq!(bob.answered(1).await, Ok(b"yes".to_vec()));
+}
+
+#[test]
+fn two_homes_behind_routers_meet_through_a_volunteer() {
+    let Some(role) = std::env::var_os(INSIDE) else {
+        let test = "two_homes_behind_routers_meet_through_a_volunteer";
+        return in_networks_of_its_own(test, TWO_HOMES);
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let id = |n: u8| {
+        let key = convert::key_pair(&[n; 32]).unwrap();
+        convert::from_peer(&key.public().to_peer_id()).unwrap()
+    };
+    let volunteer = |net: &str| format!("/ip4/{net}.1/tcp/4747/p2p/{}", id(3));
+    runtime.block_on(async move {
+        let home = |n: u8, net: &str| {
+            let mut config = config(n);
+            config.static_peers = vec![volunteer(net)];
+            Node::start(config, "/ip4/0.0.0.0/tcp/4747")
+        };
+        match role.to_str().unwrap() {
+            "volunteer" => {
+                let mut config = config(3);
+                config.relay_server = true;
+                config.external = ["198.51.100", "203.0.113"]
+                    .map(|net| format!("/ip4/{net}.1/tcp/4747"))
+                    .to_vec();
+                let mut node = Node::start(config, "/ip4/0.0.0.0/tcp/4747").await;
+                // Until it is killed.
+                node.within(3 * PATIENCE, |_| None::<()>).await;
+            }
+            "alice" => {
+                let mut alice = home(1, "198.51.100").await;
+                alice.join(true);
+                let reachable = alice.until(|word| match word {
+                    Word::Reachable { yes } => Some(*yes),
+                    _ => None,
+                });
+                assert_eq!(reachable.await, Some(false));
+                let external = alice.until(|word| match word {
+                    Word::External { address } => Some(address.clone()),
+                    _ => None,
+                });
+                assert!(external.await.contains("p2p-circuit"));
+                let (message, from, bytes) = alice.message().await;
+                assert_eq!((from, bytes), (id(2), b"a report".to_vec()));
+                alice.judge(message, Acceptance::Accept);
+                alice.net.stop().await;
+            }
+            _ => {
+                let mut bob = home(2, "203.0.113").await;
+                bob.join(true);
+                let through = volunteer("203.0.113");
+                let through = format!("{through}/p2p-circuit/p2p/{}", id(1));
+                bob.order(Order::Befriend {
+                    peer: id(1),
+                    addresses: vec![through],
+                });
+                loop {
+                    bob.publish(b"a report");
+                    let pause = Duration::from_millis(500);
+                    bob.within(pause, |_| None::<()>).await;
+                }
+            }
+        }
+    });
 }
 
 #[tokio::test]
@@ -821,35 +891,81 @@ fn serve_dns(text: String) -> SocketAddr {
     address
 }
 
-/// Run a test again with a network that has one interface and no way out.
-fn in_a_network_of_its_own(test: &str) {
-    let script = "ip link set lo up && ip link add lymph0 type veth peer name lymph1 && ip link set lymph1 up \
-        && ip link set lymph0 multicast on up \
-        && ip addr add 10.77.0.1/24 dev lymph0 && ip route add 224.0.0.0/4 dev lymph0 || exit 77; exec \"$@\"";
+/// One interface, no way out.
+const ONE_NETWORK: &str = r#"
+ip link add lymph0 type veth peer name lymph1
+ip link set lymph1 up
+ip link set lymph0 multicast on up
+ip addr add 10.77.0.1/24 dev lymph0
+ip route add 224.0.0.0/4 dev lymph0
+touch "$ready"
+LYMPH_NET_INSIDE=1 "$@"
+"#;
+
+/// Two homes, each behind a router that masquerades, and between the routers a volunteer who passes packets on.
+const TWO_HOMES: &str = r#"
+echo 1 >/proc/sys/net/ipv4/ip_forward
+home() {
+    ip netns add "$1"
+    ip netns add "$1-router"
+    ip link add "$1" type veth peer name outer netns "$1-router"
+    ip addr add "$2.1/24" dev "$1"
+    ip link set "$1" up
+    ip -n "$1-router" link add inner type veth peer name eth0 netns "$1"
+    ip -n "$1-router" addr add "$2.2/24" dev outer
+    ip -n "$1-router" addr add 192.168.7.1/24 dev inner
+    ip -n "$1-router" link set outer up
+    ip -n "$1-router" link set inner up
+    ip -n "$1-router" route add default via "$2.1"
+    ip netns exec "$1-router" sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
+    ip netns exec "$1-router" nft 'add table ip home; add chain ip home out { type nat hook postrouting priority 100; }; add rule ip home out oifname "outer" masquerade'
+    ip -n "$1" addr add 192.168.7.2/24 dev eth0
+    ip -n "$1" link set lo up
+    ip -n "$1" link set eth0 up
+    ip -n "$1" route add default via 192.168.7.1
+}
+home alice 198.51.100
+home bob 203.0.113
+touch "$ready"
+LYMPH_NET_INSIDE=volunteer "$@" & volunteer=$!
+LYMPH_NET_INSIDE=bob ip netns exec bob "$@" & bob=$!
+status=0
+LYMPH_NET_INSIDE=alice ip netns exec alice "$@" || status=$?
+kill "$volunteer" "$bob"
+exit "$status"
+"#;
+
+/// Run a test again in networks that a script makes and that end with it; it says `ready` when they stand.
+fn in_networks_of_its_own(test: &str, script: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let ready = folder.path().join("ready");
+    let script = format!("set -e\nmount -t tmpfs none /run\nip link set lo up\n{script}");
     let ran = Command::new("unshare")
-        .args(["--net", "sh", "-c", script, "sh"])
+        .args(["--net", "--mount", "sh", "-c", &script, "sh"])
         .arg(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            &format!("daemon::net::tests::{test}"),
-            "--nocapture",
-        ])
-        .env(INSIDE, "1")
+        .args(["--exact", &format!("daemon::net::tests::{test}")])
+        .arg("--nocapture")
+        .env("ready", &ready)
         .status();
     match ran {
         Ok(status) if status.success() => {}
-        Ok(status) if matches!(status.code(), Some(1 | 77)) && !can_unshare() => {
-            eprintln!("SKIPPED {test}: no network namespace can be made here ({status})");
+        Ok(status) if !ready.exists() => {
+            skipped(test, &format!("no networks can be made here ({status})"));
         }
         Ok(status) => panic!("inside: {status}"),
-        Err(error) => eprintln!("SKIPPED {test}: {error}"),
+        Err(error) => skipped(test, &error.to_string()),
     }
 }
 
-fn can_unshare() -> bool {
-    let script = "ip link add lymph0 type veth peer name lymph1";
-    let tried = Command::new("unshare")
-        .args(["--net", "sh", "-c", script])
-        .status();
-    tried.is_ok_and(|status| status.success())
+/// Said loudly and counted.
+fn skipped(test: &str, why: &str) {
+    let line = format!("SKIPPED: {test}: {why}\n");
+    eprint!("{line}");
+    if let Some(path) = std::env::var_os("LYMPH_SKIPPED_LOG") {
+        let log = std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(path);
+        log.unwrap().write_all(line.as_bytes()).unwrap();
+    }
 }

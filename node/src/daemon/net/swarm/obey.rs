@@ -5,7 +5,6 @@
 
 use libp2p::PeerId;
 use libp2p::gossipsub::{IdentTopic, MessageAcceptance, TopicHash};
-use tokio::time::Instant;
 
 use super::super::ask::{ASK_BYTES_MAX, Answer};
 use super::super::convert::{self, to_peer};
@@ -67,6 +66,7 @@ impl Task {
                 for peer in peers.iter().take(ADDRESSES_MAX) {
                     self.found_text(peer, Source::Ticket);
                 }
+                self.dial_places(tokio::time::Instant::now());
             }
         }
     }
@@ -152,7 +152,7 @@ impl Task {
         if peer == *self.swarm.local_peer_id() {
             return;
         }
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         let was_friend = self.friends.contains(&peer);
         if !self.friends.add(peer, read_addresses(addresses), now) {
             tracing::warn!(%peer, "too many friends: not befriended");
@@ -257,7 +257,7 @@ impl Task {
             let ask = &mut self.swarm.behaviour_mut().ask;
             let request = ask.send_request_with_addresses(&peer, bytes, read_addresses(addresses));
             // A dial comes before the question's own time.
-            let until = Instant::now() + self.ask_timeout * 2;
+            let until = tokio::time::Instant::now() + self.ask_timeout * 2;
             self.asking.insert(request, Asking { id, to, until });
             return;
         };

@@ -105,7 +105,7 @@ fn pause_after(failures: u32, longest: Duration) -> Duration {
 impl Task {
     /// Listen, and note whom the config names.
     pub(super) fn open(&mut self, config: &NetConfig) {
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         for text in config.listen.iter().take(ADDRESSES_MAX) {
             match listenable(text) {
                 Ok(address) => self.ways.listeners.push(Listener {
@@ -181,8 +181,17 @@ impl Task {
         }
     }
 
+    pub(super) fn listening(&mut self, id: ListenerId, address: &Multiaddr) {
+        let mut listeners = self.ways.listeners.iter_mut();
+        if let Some(listener) = listeners.find(|listener| listener.id == Some(id)) {
+            listener.failures = 0;
+        }
+        let address = address.to_string();
+        self.outbox.say(Word::Listening { address });
+    }
+
     pub(super) fn listener_closed(&mut self, id: ListenerId, why: String) {
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         tracing::debug!(why, "a listener closed");
         self.ways.relays.retain(|(relay, _)| *relay != id);
         let listeners = &self.ways.listeners;
@@ -199,7 +208,8 @@ impl Task {
         self.outbox.say(Word::External {
             address: address.to_string(),
         });
-        if !convert::is_relayed(address) {
+        // A neighbour reaches us at a private address, which says nothing about the world.
+        if !convert::is_relayed(address) && reach_of(address) == Reach::World {
             self.reached_at(address.clone());
             self.set_reachable(Some(true));
         }
@@ -220,7 +230,7 @@ impl Task {
     pub(super) fn tried_from_outside(&mut self, event: &autonat::v2::client::Event) {
         match &event.result {
             // The swarm says where in an event of its own.
-            Ok(()) => self.set_reachable(Some(true)),
+            Ok(()) => {}
             Err(error) => {
                 tracing::debug!(address = %event.tested_addr, ?error, "not reached from outside");
                 if self.ways.external.is_empty() {
@@ -274,7 +284,8 @@ impl Task {
     // --- from us to others
 
     pub(super) fn dial_friends(&mut self, now: Instant) {
-        let (links, blocked) = (&self.links, &self.blocked);
+        let links = &self.links;
+        let blocked = self.swarm.behaviour().blocked.blocked_peers();
         let is_known = |peer: &PeerId| links.contains_key(peer) || blocked.contains(peer);
         for (peer, addresses) in self.friends.due(now, &mut self.chance, is_known) {
             let dial = DialOpts::peer_id(peer)
@@ -288,10 +299,11 @@ impl Task {
         }
     }
 
-    fn dial_places(&mut self, now: Instant) {
+    pub(super) fn dial_places(&mut self, now: Instant) {
         while self.wants_more() {
             let me = *self.swarm.local_peer_id();
-            let (links, blocked) = (&self.links, &self.blocked);
+            let links = &self.links;
+            let blocked = self.swarm.behaviour().blocked.blocked_peers();
             let is_known =
                 |peer: &PeerId| *peer == me || links.contains_key(peer) || blocked.contains(peer);
             let Some(place) = self.places.next(now, &mut self.chance, is_known) else {
@@ -338,7 +350,7 @@ impl Task {
         now: Instant,
     ) {
         match self.ways.dials.remove(&connection) {
-            Some(Dial::Place(address)) => self.places.worked(&address, peer, now),
+            Some(Dial::Place(address)) => self.places.met(&address, peer, now),
             Some(Dial::Kad) => {
                 let address = with_peer(remote.clone(), peer);
                 self.tell_found(address, Source::Kad.name());
@@ -351,7 +363,7 @@ impl Task {
         Counters::add(&self.counters.dials_failed, 1);
         tracing::debug!(%error, "a dial failed");
         if let Some(Dial::Place(address)) = self.ways.dials.remove(&connection) {
-            let now = Instant::now();
+            let now = tokio::time::Instant::now();
             self.places.failed(&address, now, &mut self.chance);
         }
     }
@@ -372,7 +384,7 @@ impl Task {
     }
 
     fn found(&mut self, address: Multiaddr, source: Source) {
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         self.places.add(address, source, now, &mut self.chance);
     }
 
@@ -403,7 +415,7 @@ impl Task {
                 continue;
             }
             if in_table && let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() {
-                kad.add_address(&peer_id, address.clone());
+                kad.inner.add_address(&peer_id, address.clone());
             }
             self.tell_found(with_peer(address, peer_id), "identify");
         }
@@ -427,7 +439,7 @@ impl Task {
 
     fn serve_table(&mut self, mode: kad::Mode) {
         if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() {
-            kad.set_mode(Some(mode));
+            kad.inner.set_mode(Some(mode));
         }
     }
 
@@ -435,7 +447,7 @@ impl Task {
         match event {
             kad::Event::RoutingUpdated { is_new_peer, .. } => {
                 if is_new_peer && self.ways.look_next.is_none() {
-                    self.ways.look_next = Some(Instant::now() + PAUSE);
+                    self.ways.look_next = Some(tokio::time::Instant::now() + PAUSE);
                 }
             }
             kad::Event::InboundRequest {
@@ -472,7 +484,7 @@ impl Task {
             return;
         }
         if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut()
-            && let Err(error) = kad.store_mut().add_provider(record)
+            && let Err(error) = kad.inner.store_mut().add_provider(record)
         {
             tracing::debug!(%error, "the table is full");
         }
@@ -481,7 +493,8 @@ impl Task {
     /// The table knows the addresses while the question is under way, so this dials at once.
     fn dial_found(&mut self, peer: PeerId) {
         let me = *self.swarm.local_peer_id();
-        let is_known = peer == me || self.links.contains_key(&peer) || self.blocked.contains(&peer);
+        let blocked = self.swarm.behaviour().blocked.blocked_peers();
+        let is_known = peer == me || self.links.contains_key(&peer) || blocked.contains(&peer);
         if is_known || !self.wants_more() {
             return;
         }
@@ -511,12 +524,12 @@ impl Task {
         let key = kad::RecordKey::new(&RENDEZVOUS);
         if !self.ways.external.is_empty() && self.ways.provide_next <= now {
             self.ways.provide_next = now + PROVIDE_EVERY;
-            if let Err(error) = kad.start_providing(key.clone()) {
+            if let Err(error) = kad.inner.start_providing(key.clone()) {
                 tracing::debug!(%error, "we cannot say that we are here");
             }
         }
         if wants_more {
-            kad.get_providers(key);
+            kad.inner.get_providers(key);
         }
     }
 }
