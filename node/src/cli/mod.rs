@@ -6,10 +6,12 @@
 mod alerts;
 mod allow;
 pub mod args;
+mod backup;
 mod ban;
 mod client;
 mod decisions;
 mod explain;
+mod id;
 mod import;
 mod input;
 mod lists;
@@ -60,6 +62,9 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Panic => panic::panic(&global, &mut out),
         Command::Resume => panic::resume(&global, &mut out),
         Command::Firewall(command) => panic::firewall(&global, &command, &mut out),
+        Command::Id { command } => id::run(&global, command.as_ref(), &mut out),
+        Command::Backup(args) => backup::backup(&global, &args, &mut out),
+        Command::Restore(args) => backup::restore(&global, &args, &mut out),
         Command::Completions { shell } => pages::completions(shell, &mut out),
         Command::Man { dir } => pages::man(dir.as_deref(), &mut out),
     };
