@@ -579,7 +579,9 @@ mod tests {
     /// An archive with whatever entries, under a list that says what is in it.
     fn archive_of(entries: &[(&str, EntryType, &[u8])]) -> Vec<u8> {
         let mut manifest = format!("{MANIFEST_WORD} {NOW}\n");
-        for (name, _, bytes) in entries {
+        let mut sorted = entries.to_vec();
+        sorted.sort_by_key(|(name, _, _)| *name);
+        for (name, _, bytes) in sorted {
             manifest.push_str(&manifest_line(name, bytes));
         }
         raw_archive(
@@ -812,13 +814,13 @@ mod tests {
             entries.retain(|(entry, _, _)| *entry != name);
             refused(&archive_of(&entries), &format!("{name}: missing"));
             entries.push((name, file, b"lymph"));
-            entries.sort();
+            entries.sort_by_key(|(name, _, _)| *name);
             refused(&archive_of(&entries), &format!("{name}: it"));
         }
         let mut entries = good_entries();
         entries.retain(|(entry, _, _)| *entry != CONFIG);
         entries.insert(0, (CONFIG, file, b"\xff"));
-        entries.sort();
+        entries.sort_by_key(|(name, _, _)| *name);
         refused(&archive_of(&entries), "no text");
         // Without a list, after others, of another version.
         refused(&raw_archive(&good_entries()), "before the list");
