@@ -4,10 +4,34 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use lymph_node::daemon::identity::Identity;
-use lymph_protocol::Timestamp;
-
 use crate::support::{Daemon, Said, say};
+
+/// The files of two nodes, as they were first written: whoever changes their form has to read these still.
+const FIRST: Keys = Keys {
+    digits: ["01", "02", "03"],
+    id: "8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c",
+    kill: "\
+01068a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c7538c701\
+ed4928c628d1c2c6eae90338905995612959273a5c63f93636c14614ac8737d1\
+341b1c980de4f251a0f734ba2db0255c9fb273ccd27997b9b5f345f8f39c6675\
+c6e65ea453fa5c0e8ac5dfd9e50634c8a23ecf00ccdc0050d4ddd88c3e050d03",
+};
+const OTHER: Keys = Keys {
+    digits: ["04", "05", "06"],
+    id: "ca93ac1705187071d67b83c7ff0efe8108e8ec4530575d7726879333dbdabe7c",
+    kill: "\
+0106ca93ac1705187071d67b83c7ff0efe8108e8ec4530575d7726879333dbdabe7c7538c701\
+8a875fff1eb38451577acd5afee405456568dd7c89e090863a0557bc7af49f17\
+a8a1b5280f7a9e38cd57afe2f0e1732d72637931b8651eaa86a11af5fdc27524\
+4cd9e95b8f50fd360a785b4b4a4f5999e591a82179c8c0bee98570f34e43fa0c",
+};
+
+/// A node's keys: the digits that identity, transport and successor repeat, and what follows from them.
+struct Keys {
+    digits: [&'static str; 3],
+    id: &'static str,
+    kill: &'static str,
+}
 
 /// A machine: a state folder and a configuration.
 struct Machine {
@@ -24,14 +48,31 @@ impl Machine {
     }
 
     /// One that is a node already.
-    fn node() -> Machine {
+    fn node(keys: &Keys) -> Machine {
         let machine = Machine::new();
-        fs::write(
-            machine.path("lymph.toml"),
-            "# of the first\nfirewall = \"dry-run\"\n",
-        )
-        .unwrap();
-        Identity::open(&machine.path("state"), Timestamp::from_secs(1_790_000_000)).unwrap();
+        let config = "# of the first\nfirewall = \"dry-run\"\n";
+        fs::write(machine.path("lymph.toml"), config).unwrap();
+        let [identity, transport, successor] = keys.digits.map(|digits| digits.repeat(32));
+        for (name, text) in [
+            ("identity.key", format!("lymph-identity-key-1 {identity}")),
+            (
+                "transport.key",
+                format!("lymph-transport-key-1 {transport}"),
+            ),
+            (
+                "successor.key",
+                format!("lymph-successor-key-1 {successor}"),
+            ),
+            (
+                "kill.cert",
+                format!("lymph-kill-certificate-1 {}", keys.kill),
+            ),
+            ("sequence", "lymph-sequence-1 1790000000000".to_owned()),
+        ] {
+            let path = machine.path("state").join(name);
+            fs::write(&path, text + "\n").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        }
         machine
     }
 
@@ -109,10 +150,10 @@ fn mode(path: &Path) -> u32 {
 
 #[test]
 fn a_node_says_who_it_is_without_a_daemon() {
-    let machine = Machine::node();
+    let machine = Machine::node(&FIRST);
     let said = machine.say(&["id", "--json"]).json();
     let id = said["id"].as_str().unwrap();
-    assert_eq!(id.len(), 64);
+    assert_eq!(id, FIRST.id);
     assert_eq!(said["made"], "2026-09-21T14:13:00Z");
     assert_eq!(
         (&said["dead"], &said["successor_key_here"]),
@@ -137,7 +178,7 @@ fn a_node_says_who_it_is_without_a_daemon() {
 
 #[test]
 fn a_key_ends_and_its_successor_takes_over() {
-    let machine = Machine::node();
+    let machine = Machine::node(&FIRST);
     let before = machine.say(&["id", "--json"]).json();
     for command in ["rotate", "kill"] {
         machine.refused(&["id", command], "say --yes");
@@ -167,7 +208,7 @@ fn a_key_ends_and_its_successor_takes_over() {
 
 #[test]
 fn a_backup_brings_the_node_back() {
-    let first = Machine::node();
+    let first = Machine::node(&FIRST);
     // A daemon may run meanwhile, and what the operator said goes along.
     let daemon = first.start();
     let banned = daemon.say(&["ban", "203.0.113.9", "--for", "7d"]);
@@ -212,7 +253,8 @@ fn a_backup_brings_the_node_back() {
     assert_eq!(daemon.stop(), 0);
 
     // Over another node, whose files are moved aside.
-    let third = Machine::node();
+    let third = Machine::node(&OTHER);
+    assert_eq!(third.id(), OTHER.id);
     let own = fs::read(third.path("state/identity.key")).unwrap();
     third.refused(&["restore", backup], "--force");
     third.done(&["restore", backup, "--force"]);
@@ -226,7 +268,7 @@ fn a_backup_brings_the_node_back() {
 
 #[test]
 fn a_sealed_backup_opens_with_its_passphrase_alone() {
-    let first = Machine::node();
+    let first = Machine::node(&FIRST);
     let (backup, right, wrong) = (
         first.path("sealed.lymph"),
         first.path("right"),
@@ -264,7 +306,7 @@ fn a_sealed_backup_opens_with_its_passphrase_alone() {
 
 #[test]
 fn what_is_no_backup_is_refused() {
-    let first = Machine::node();
+    let first = Machine::node(&FIRST);
     let file = first.path("file");
     let file = file.to_str().unwrap();
     Machine::new().refused(&["backup", file], "holds no identity yet");

@@ -460,10 +460,7 @@ fn stage(files: &[(PathBuf, Zeroizing<Vec<u8>>)]) -> Result<(), BackupError> {
 }
 
 /// The files, with a number that is above whatever the node has said, here or there.
-fn with_raised_sequence(
-    opened: &Opened,
-    now: Timestamp,
-) -> Result<(BTreeMap<&'static str, Zeroizing<Vec<u8>>>, u64), BackupError> {
+fn with_raised_sequence(opened: &Opened, now: Timestamp) -> Result<(Contents, u64), BackupError> {
     let mut files = opened.contents.clone();
     let stored = files
         .get(identity::SEQUENCE.name)
