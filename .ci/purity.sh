@@ -23,9 +23,15 @@ only() { # CRATE PATTERN ALLOWED-PATH-REGEX
     if [ -n "$found" ]; then wrong "$1 is named outside of its place:"$'\n'"$found"; fi
 }
 only bincode '\bbincode::' '^protocol/src/codec'
+only negentropy '\bnegentropy::' '^protocol/src/sync'
+only chacha20poly1305 '\bchacha20poly1305::' '^protocol/src/seal'
+only ed25519-dalek '\bed25519_dalek::' '^protocol/src/signed'
+only data-encoding '\bdata_encoding::' '^protocol/src/ticket'
 only sled '\bsled::' '^node/src/daemon/store'
 only netlink-sys '\bnetlink_sys::' '^node/src/daemon/firewall/netlink'
 only notify '\bnotify::' '^node/src/daemon/(tail|wake)'
+only libp2p '\blibp2p' '^node/src/daemon/net'
+only hickory '\bhickory_resolver' '^node/src/daemon/net/seeds'
 only jiff '\bjiff::' '^node/src/config/zone'
 only rustix '\brustix::' '^node/src/daemon/state'
 only 'the YAML crate' '\bserde_saphyr::' '^scenarios/src/document'

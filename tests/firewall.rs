@@ -16,6 +16,7 @@ const ATTACKER: &str = "198.18.1.11";
 const OTHER: &str = "198.18.1.12";
 const WEB: &str = "http://198.18.0.1:8080/";
 const INSIDE: &str = "http://198.19.0.2:8080/";
+const INSIDE_TLS: &str = "https://198.19.0.2:8443/";
 const PUBLISHED: &str = "http://198.18.0.1:8081/";
 
 /// A daemon that enforces in the lab.
@@ -226,20 +227,41 @@ fn live_connections_are_cut_and_own_ones_pass() {
         "{stopped:?}: an open connection is cut"
     );
 
-    // This machine may still go where it wants: answers pass, also with the other side banned.
-    guard.done(&lab, &["ban", "198.19.0.2"]);
+    // This machine may still go where it wants: answers pass, also with the other side banned. HTTPS as well, with
+    // its several exchanges before the first byte and more than one packet of answer.
+    let big = fs::File::create(lab.path("inside").join("big")).unwrap();
+    big.set_len(3_000_000).unwrap();
+    let big_tls = format!("{INSIDE_TLS}big");
     let from_server = |url: &str| {
         let mut curl = lab.server_command("curl");
-        curl.args(["-s", "-m", "2", "-o", "/dev/null", url]);
+        curl.args(["-s", "-m", "5", "-o", "/dev/null"]);
+        curl.args(["-w", "%{http_code} %{size_download}", "-k", url]);
+        Said::of(curl.output().unwrap()).out
+    };
+    let back = || {
+        let mut curl = lab.container_command("curl");
+        curl.args(["-s", "-m", "1.5", "-o", "/dev/null", WEB]);
         curl.status().unwrap().success()
     };
-    assert!(
-        from_server(INSIDE),
-        "an outgoing connection to a banned address"
-    );
-    let mut back = lab.container_command("curl");
-    back.args(["-s", "-m", "1.5", "-o", "/dev/null", WEB]);
-    assert!(!back.status().unwrap().success(), "but not the other way");
+    assert!(back(), "before the ban the other side gets here");
+    guard.done(&lab, &["ban", "198.19.0.2"]);
+    let why = guard.done(&lab, &["why", "198.19.0.2"]);
+    assert!(why.contains("Enforcement: the firewall has it"), "{why}");
+    for (url, expected) in [
+        (INSIDE, "200 7"),
+        (INSIDE_TLS, "200 7"),
+        (&big_tls, "200 3000000"),
+    ] {
+        let got = from_server(url);
+        assert_eq!(got, expected, "{url}, which is banned");
+        assert!(!back(), "but not the other way");
+    }
+
+    // It is the certificate of the other side, and no other one, that came through.
+    let mut curl = lab.server_command("curl");
+    curl.args(["-s", "-m", "5", "-o", "/dev/null", "--cacert"]);
+    curl.arg(lab.path("inside.pem")).arg(INSIDE_TLS);
+    assert!(curl.status().unwrap().success(), "with its certificate");
 }
 
 #[test]

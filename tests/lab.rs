@@ -85,6 +85,7 @@ impl Lab {
             "nginx",
             "curl",
             "nft",
+            "openssl",
         ] {
             if find(tool).is_none() {
                 return Err(format!("{tool} is not installed"));
@@ -304,8 +305,9 @@ impl Lab {
         spawn(command.stderr(Stdio::null()))
     }
 
-    /// A third machine behind the server, as a container is: 198.19.0.2 with a web server of its own on port 8080,
-    /// published as port 8081 of the server by NAT, and a `DOCKER-USER` chain that accepts everything.
+    /// A third machine behind the server, as a container is: 198.19.0.2 with a web server of its own on port 8080 and,
+    /// for HTTPS with a certificate that it signed itself, on 8443; port 8080 is published as port 8081 of the server
+    /// by NAT, and a `DOCKER-USER` chain accepts everything.
     pub(crate) fn start_container(&mut self) -> Result<(), String> {
         if find("iptables-nft").is_none() {
             return Err("iptables is not installed".to_owned());
@@ -353,8 +355,10 @@ impl Lab {
         let conf = format!(
             "user root;\ndaemon off;\npid {dir}/inside.pid;\nerror_log {dir}/inside.log;\nevents {{}}\nhttp {{\n\
              client_body_temp_path {dir}/tmp;\nproxy_temp_path {dir}/tmp;\nfastcgi_temp_path {dir}/tmp;\nuwsgi_temp_path {dir}/tmp;\nscgi_temp_path {dir}/tmp;\n\
-             access_log off;\nserver {{ listen 8080; root {dir}/inside; }}\n}}\n"
+             access_log off;\nserver {{ listen 8080; listen 8443 ssl; root {dir}/inside;\n\
+             ssl_certificate {dir}/inside.pem; ssl_certificate_key {dir}/inside.key; }}\n}}\n"
         );
+        self.make_certificate("inside", "198.19.0.2");
         fs::write(self.path("inside.conf"), conf).unwrap();
         let mut nginx = in_container("nginx");
         nginx.arg("-c").arg(self.path("inside.conf"));
@@ -364,6 +368,25 @@ impl Lab {
         eventually(10, || self.path("inside.pid").exists().then_some(()))
             .ok_or("no web server behind")?;
         Ok(())
+    }
+
+    /// A key in `NAME.key`, and in `NAME.pem` a certificate for an address that nobody else has signed.
+    fn make_certificate(&self, name: &str, address: &str) {
+        let mut command = Command::new("openssl");
+        command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt"]);
+        command.args(["ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]);
+        command.args(["-subj", &format!("/CN={address}"), "-addext"]);
+        command.arg(format!("subjectAltName=IP:{address}"));
+        command
+            .arg("-keyout")
+            .arg(self.path(&format!("{name}.key")));
+        command.arg("-out").arg(self.path(&format!("{name}.pem")));
+        let output = command.output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 
     /// A command that will run in the container.

@@ -158,6 +158,101 @@ fn a_rule_gone_wild_is_stopped_by_the_breaker() {
 }
 
 #[test]
+fn an_import_gone_wild_is_stopped_and_one_command_ends_it() {
+    let desk = Desk::new("[breaker]\nimports_per_minute = 1\nimport_burst = 20\n");
+    let daemon = desk.start(&[]);
+    let import = |daemon: &Daemon, first: u32, count: u32| {
+        let list: String = (first..first + count)
+            .map(|n| format!("{}\n", std::net::Ipv4Addr::from_bits(0x0b00_0000 + n)))
+            .collect();
+        fs::write(desk.path("list.txt"), list).unwrap();
+        let path = desk.path("list.txt");
+        done(daemon, &["decisions", "import", path.to_str().unwrap()])
+    };
+    let said = import(&daemon, 0, 15);
+    assert!(
+        said.contains("15 new decisions") && !said.contains("Held"),
+        "{said}"
+    );
+    let said = import(&daemon, 0, 15);
+    assert!(
+        said.contains("0 new decisions, 15 made longer") && !said.contains("Held"),
+        "renewing costs nothing: {said}"
+    );
+    let said = import(&daemon, 100, 30);
+    let (carry_out, forget) = (
+        "lymph decisions release --origin lists",
+        "lymph decisions drop --origin lists",
+    );
+    // Five are left, or six if a minute has passed.
+    let held = if said.contains("Held: 25 new ones") {
+        25
+    } else {
+        24
+    };
+    for words in [
+        format!("{} new decisions", 30 - held),
+        format!("Held: {held} new ones are more than lists may add at once"),
+        carry_out.to_owned(),
+        forget.to_owned(),
+    ] {
+        assert!(said.contains(&words), "{words}: {said}");
+    }
+    assert_eq!(daemon.decided().len(), 45 - held);
+    // What is CrowdSec's has a budget of its own, and the operator has none.
+    let crowdsec = "duration,reason,scope,type,value\n1h,x,Ip,ban,198.18.9.1\n";
+    fs::write(desk.path("list.csv"), crowdsec).unwrap();
+    let path = desk.path("list.csv");
+    let said = done(&daemon, &["decisions", "import", path.to_str().unwrap()]);
+    assert!(said.contains("1 new decision,"), "{said}");
+    done(&daemon, &["ban", "198.18.9.2"]);
+    let status = done(&daemon, &["status"]);
+    let words = format!("{held} decisions are held back");
+    assert!(status.contains(&words), "{status}");
+    let listed = done(&daemon, &["decisions", "held"]);
+    assert!(listed.contains("too many new bans"), "{listed}");
+    assert!(
+        daemon.told().contains("more than lists may add at once"),
+        "{}",
+        daemon.told()
+    );
+    daemon.say(&["decisions", "release", "11.0.0.120"]);
+    let said = done(&daemon, &["decisions", "release", "--origin", "lists"]);
+    let words = format!("{} decisions carried out", held - 1);
+    assert!(said.contains(&words), "{said}");
+    assert_eq!(daemon.decided().len(), 45 + 2);
+
+    // More than there is room for, even among what is held.
+    let said = import(&daemon, 1_000, 12_000);
+    assert!(
+        said.contains("Held: 10,000 new ones") && said.contains("found no room among what is held"),
+        "{said}"
+    );
+    let status = done(&daemon, &["status"]);
+    let words = "10000 decisions are held back (";
+    assert!(
+        status.contains(words) && status.contains("more found no room there"),
+        "{status}"
+    );
+    let said = done(&daemon, &["decisions", "drop", "--origin", "lists"]);
+    assert!(said.contains("10,000 decisions forgotten"), "{said}");
+    // What was held of an import is undone with it.
+    let said = import(&daemon, 20_000, 30);
+    let (_, id) = said.rsplit_once("lymph undo ").unwrap();
+    let id = id.split_whitespace().next().unwrap();
+    let said = done(&daemon, &["undo", id]);
+    assert!(said.contains("that were held back are forgotten"), "{said}");
+    let status = done(&daemon, &["status"]);
+    assert!(!status.contains("held back"), "{status}");
+    daemon.kill();
+    let daemon = desk.start(&[]);
+    assert_eq!(
+        daemon.say(&["decisions", "held", "--json"]).json(),
+        serde_json::json!([])
+    );
+}
+
+#[test]
 fn a_false_positive_raises_the_threshold_and_says_so() {
     let desk = Desk::new("");
     let daemon = desk.start(&[]);

@@ -3,6 +3,8 @@
 //! Questions and answers are not signed: the connection is encrypted and says whose transport it is, and what has to be
 //! believed later comes in envelopes. One version byte, then the value; at most [`limits::ASK_BYTES_MAX`] bytes.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::audience::Audience;
@@ -11,6 +13,7 @@ use crate::digest::Epoch;
 use crate::id::{NodeId, ObjectId};
 use crate::limits;
 use crate::report::Slot;
+use crate::sync::{self, Salt};
 use crate::ticket::{Relation, Token};
 
 const VERSION: u8 = 1;
@@ -48,8 +51,12 @@ pub enum Ask {
     Fetch {
         /// Of which audience.
         audience: Audience,
-        /// Their names, at most [`limits::FETCH_MAX`].
-        ids: Vec<ObjectId>,
+        /// Their names, at most [`limits::FETCH_MAX`]: salted, or, if the salt is zeros, plain object ids.
+        ids: Vec<[u8; 32]>,
+        /// The salt of the reconciliation that named them; see [`crate::sync::resolve`].
+        salt: Salt,
+        /// Since when that looked; says nothing about plain ids.
+        since: Slot,
     },
     /// "Take these": what the other side was found to miss.
     Push {
@@ -161,6 +168,27 @@ pub enum Refusal {
     /// Too much was asked for.
     #[error("too many questions; later again")]
     Busy,
+}
+
+/// The salt of ids that are not salted.
+pub const PLAIN: Salt = [0; 16];
+
+/// Which of `held` a [`Ask::Fetch`] asks for, in the order of `held`. `held` is what is here of its audience and, if the
+/// ids are salted, since its time.
+#[must_use]
+pub fn fetched(
+    held: impl Iterator<Item = ObjectId>,
+    salt: Salt,
+    ids: &[[u8; 32]],
+) -> Vec<ObjectId> {
+    let ids = &ids[..ids.len().min(limits::FETCH_MAX)];
+    match salt == PLAIN {
+        true => {
+            let wanted: BTreeSet<&[u8; 32]> = ids.iter().collect();
+            held.filter(|id| wanted.contains(&id.0)).collect()
+        }
+        false => sync::resolve(held, salt, ids),
+    }
 }
 
 impl Ask {

@@ -52,3 +52,10 @@ pub const FLEET_MAX: usize = 64;
 pub const PEER_RATE: u32 = 50;
 /// See [`PEER_RATE`].
 pub const PEER_BURST: u32 = 200;
+
+/// Bytes of one frame of reconciliation: an answer with it stays under what most links send in a tenth of a second.
+pub const SYNC_FRAME_MAX: usize = 60_000;
+/// Questions of one session of reconciliation. 100,000 objects with 100 differences take about six.
+pub const SYNC_ROUNDS_MAX: u32 = 40;
+/// Bytes of one session, both ways: the ids of some 75,000 objects, when one side has nothing.
+pub const SYNC_BYTES_MAX: usize = 3 * 1024 * 1024;

@@ -91,7 +91,15 @@ impl Kind {
     pub const fn bytes_max(self) -> usize {
         match self {
             Kind::Digest => limits::DIGEST_BYTES_MAX,
-            _ => limits::OBJECT_BYTES_MAX,
+            Kind::Report
+            | Kind::Batch
+            | Kind::Retraction
+            | Kind::Vouch
+            | Kind::Revocation
+            | Kind::Kill
+            | Kind::Root
+            | Kind::Contact
+            | Kind::Word => limits::OBJECT_BYTES_MAX,
         }
     }
 }
@@ -144,9 +152,7 @@ impl Object {
     pub fn channel(&self) -> Channel {
         match self {
             Object::Report(report) => report.family.channel(),
-            Object::Batch(reports) => reports
-                .first()
-                .map_or(Channel::Other, |report| report.family.channel()),
+            Object::Batch(reports) => known_channels(reports).next().unwrap_or(Channel::Other),
             Object::Retraction(retraction) => retraction.family.channel(),
             Object::Vouch(_) | Object::Revocation(_) | Object::Contact(_) => Channel::Vouch,
             Object::Kill(_) | Object::Root(_) | Object::Digest(_) => Channel::Revoke,
@@ -222,10 +228,7 @@ impl Object {
             }
             Object::Batch(reports) => {
                 let channel = self.channel();
-                match reports
-                    .iter()
-                    .all(|report| report.family.channel() == channel)
-                {
+                match known_channels(reports).all(|other| other == channel) {
                     true => check_reports(reports),
                     false => Err(Nonsense::Order),
                 }
@@ -290,6 +293,14 @@ impl Object {
             Kind::Word => Object::Word(decode_body::<Word, LIMIT>(body)?),
         })
     }
+}
+
+/// The channels of those whose families this version knows: of the rest only a later version can say.
+fn known_channels(reports: &[Report]) -> impl Iterator<Item = Channel> + '_ {
+    let known = reports
+        .iter()
+        .filter(|report| report.family.name().is_some());
+    known.map(|report| report.family.channel())
 }
 
 /// Why bytes are no object.

@@ -120,7 +120,11 @@ impl Ticket {
         let decoded = codec::decode::<Ticket, { limits::TICKET_TEXT_MAX }>(VERSION, body);
         let ticket = decoded.map_err(|error| match error {
             CodecError::Version { found, .. } => TicketError::Version(found),
-            _ => TicketError::Mangled,
+            CodecError::Empty
+            | CodecError::TooLong { .. }
+            | CodecError::Malformed(_)
+            | CodecError::NotCanonical
+            | CodecError::TrailingBytes(_) => TicketError::Mangled,
         })?;
         verify_raw(ticket.issuer, DOMAIN, body, signature).map_err(|_| TicketError::Mangled)?;
         match ticket.addresses.len() <= limits::ADDRESSES_MAX {

@@ -282,12 +282,12 @@ pub enum Decisions {
         #[arg(long, default_value = "json")]
         format: Written,
     },
-    /// What is decided but held back: a rule banned too many at once, or somebody has logged in from there.
+    /// What is decided but held back: a rule or an import banned too many at once, or somebody has logged in from there.
     #[command(after_help = "Example: lymph decisions held")]
     Held,
     /// Carry out what is held back.
     #[command(
-        after_help = "Example: lymph decisions release --all\n         lymph decisions release --reason lymph/http-probing"
+        after_help = "Example: lymph decisions release --all\n         lymph decisions release --reason lymph/http-probing\n         lymph decisions release --origin lists"
     )]
     Release(HeldArgs),
     /// Forget what is held back.
@@ -365,6 +365,9 @@ pub struct HeldArgs {
     /// Of this scenario or list.
     #[arg(long)]
     pub reason: Option<String>,
+    /// Of this origin, such as lists.
+    #[arg(long)]
+    pub origin: Option<String>,
 }
 
 /// A form of lists that can be read.

@@ -90,7 +90,7 @@ pub(super) fn undo(global: &Global, id: Option<&str>, out: &mut Out) -> Result<(
     };
     let done: LiftedView = client::post(global, "/decisions/undo", &request)?;
     lifted(&done, out)?;
-    if done.count == 0 {
+    if done.count + done.held == 0 {
         match id {
             Some(id) => {
                 bail!("no decision with the id {id} stands; `lymph decisions list` shows ids")
@@ -118,6 +118,10 @@ pub(super) fn lifted(done: &LiftedView, out: &mut Out) -> Result<()> {
     if done.count > NAMED_MAX {
         let more = count((done.count - NAMED_MAX) as u64, "other", "others");
         out.line(format!("and {more}"))?;
+    }
+    if done.held > 0 {
+        let held = count(done.held as u64, "decision", "decisions");
+        out.line(format!("{held} that were held back are forgotten"))?;
     }
     for raised in &done.raised {
         out.line(format!(

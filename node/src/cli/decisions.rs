@@ -96,7 +96,7 @@ fn held(global: &Global, out: &mut Out) -> Result<()> {
         held.iter().map(row),
     )?;
     out.line("")?;
-    out.line("Carry out: lymph decisions release --all   forget: lymph decisions drop --all   or one REASON or SUBJECT of either")?;
+    out.line("Carry out: lymph decisions release --all   forget: lymph decisions drop --all   or a SUBJECT, --reason or --origin of either")?;
     Ok(())
 }
 
@@ -105,6 +105,7 @@ fn have_held(global: &Global, what: &str, args: &HeldArgs, out: &mut Out) -> Res
         all: args.all,
         reason: args.reason.clone(),
         subject: args.subject.clone(),
+        origin: args.origin.clone(),
     };
     let done: HeldDoneView = client::post(global, &format!("/held/{what}"), &request)?;
     if out.json {

@@ -56,6 +56,7 @@ pub(super) fn run(global: &Global, args: &Import, out: &mut Out) -> Result<()> {
         out.json(&total)?;
     } else {
         say(&total, report.below_min_count, out)?;
+        say_stopped(&total, origin, out)?;
         if report.is_cut {
             out.styled(
                 Style::Warning,
@@ -70,7 +71,7 @@ pub(super) fn run(global: &Global, args: &Import, out: &mut Out) -> Result<()> {
         if more > 0 {
             out.line(format!("and {} more that make no sense", thousands(more)))?;
         }
-        if total.new > 0 {
+        if total.new + total.over_budget > 0 {
             out.line(format!("Take it back with: lymph undo {}", total.id))?;
         }
         ban::reservations(
@@ -120,6 +121,8 @@ fn hand_over(
         total.unchanged += done.unchanged;
         total.no_room += done.no_room;
         total.held += done.held;
+        total.over_budget += done.over_budget;
+        total.not_held += done.not_held;
         total.too_wide += done.too_wide;
         total.protected += done.protected;
         total.examples.extend(done.examples);
@@ -163,6 +166,34 @@ fn say(total: &BannedView, below_min_count: u64, out: &mut Out) -> Result<()> {
             "  {}: {} is {}",
             refused.subject, refused.protected.network, refused.protected.text
         ))?;
+    }
+    Ok(())
+}
+
+/// What is not in force because the list is more than its origin may add at once.
+fn say_stopped(total: &BannedView, origin: &str, out: &mut Out) -> Result<()> {
+    if total.over_budget > 0 {
+        let held = thousands(total.over_budget as u64);
+        out.styled(
+            Style::Warning,
+            "Held",
+            &format!(
+                ": {held} new ones are more than {origin} may add at once ([breaker] import_burst, imports_per_minute)"
+            ),
+        )?;
+        out.line(format!(
+            "  carry them out: lymph decisions release --origin {origin}   forget them: lymph decisions drop --origin {origin}"
+        ))?;
+    }
+    if total.not_held > 0 {
+        let not_held = thousands(total.not_held as u64);
+        out.styled(
+            Style::Warning,
+            "Left out",
+            &format!(
+                ": {not_held} found no room among what is held either; import the list again once that is released or the budget is larger"
+            ),
+        )?;
     }
     Ok(())
 }

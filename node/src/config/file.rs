@@ -24,7 +24,7 @@ pub struct ConfigFile {
     pub firewall: Option<Spanned<String>>,
     /// The operator's own program that enforces, with its arguments, for `firewall = "command"`.
     pub firewall_command: Vec<String>,
-    /// How many new bans a rule may make before the rest is held.
+    /// How many new bans a rule or an import may make before the rest is held.
     pub breaker: BreakerTable,
     /// Addresses and networks that are never blocked.
     pub allow: Vec<Spanned<String>>,
@@ -83,14 +83,18 @@ pub struct ScenarioTable {
     pub first: Option<Spanned<String>>,
 }
 
-/// How many new bans a rule may make.
+/// How many new bans a rule or an import may make.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BreakerTable {
-    /// In a minute, for as long as it likes.
+    /// A rule in a minute, for as long as it likes.
     pub bans_per_minute: Option<Spanned<usize>>,
-    /// At once, after a quiet time.
+    /// A rule at once, after a quiet time.
     pub burst: Option<Spanned<usize>>,
+    /// The imports of one origin in a minute.
+    pub imports_per_minute: Option<Spanned<usize>>,
+    /// The imports of one origin at once.
+    pub import_burst: Option<Spanned<usize>>,
 }
 
 /// Bounds of memory.
@@ -201,6 +205,8 @@ mod tests {
             [breaker]
             bans_per_minute = 30
             burst = 100
+            imports_per_minute = 500
+            import_burst = 20000
             [limits]
             decisions = 1000
             alerts = 100

@@ -13,6 +13,7 @@ use super::file::{ConfigError, ConfigFile, SourceTable, Spanned, line_at};
 use super::{places, zone};
 use crate::engine;
 use crate::engine::allowlist::Allowed;
+use crate::engine::breaker::Budget;
 use crate::engine::decision::Kind;
 use crate::engine::policy::Override;
 use crate::engine::protected::Protected;
@@ -221,14 +222,17 @@ impl Reader<'_> {
         }
         settings.allowlist = self.networks(&file.allow)?;
         self.check_allowed(&file.allow)?;
-        let budget = settings.budget.get_or_insert_default();
-        let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        if let Some(per_minute) = self.count(file.breaker.bans_per_minute.as_ref())? {
-            budget.per_minute = number(per_minute);
-        }
-        if let Some(burst) = self.count(file.breaker.burst.as_ref())? {
-            budget.burst = number(burst);
-        }
+        let breaker = &file.breaker;
+        settings.budget = self.budget(
+            breaker.bans_per_minute.as_ref(),
+            breaker.burst.as_ref(),
+            settings.budget,
+        )?;
+        settings.import_budget = self.budget(
+            breaker.imports_per_minute.as_ref(),
+            breaker.import_burst.as_ref(),
+            settings.import_budget,
+        )?;
         if let (Some(at), Some(count)) = (
             &file.limits.decisions,
             self.count(file.limits.decisions.as_ref())?,
@@ -272,6 +276,20 @@ impl Reader<'_> {
             sources,
             engine: settings,
         })
+    }
+
+    /// What is not said is as it was.
+    fn budget(
+        &self,
+        per_minute: Option<&Spanned<usize>>,
+        burst: Option<&Spanned<usize>>,
+        budget: Option<Budget>,
+    ) -> Result<Option<Budget>, ConfigError> {
+        let mut budget = budget.unwrap_or_default();
+        let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        budget.per_minute = self.count(per_minute)?.map_or(budget.per_minute, number);
+        budget.burst = self.count(burst)?.map_or(budget.burst, number);
+        Ok(Some(budget))
     }
 
     fn source(&self, table: &SourceTable) -> Result<SourceSetting, ConfigError> {
@@ -496,9 +514,38 @@ mod tests {
         );
         fails("[breaker]\nburst = 0\n", "2: must be at least 1");
         fails(
+            "[breaker]\nburst = 9\nimport_burst = 0\n",
+            "3: must be at least 1",
+        );
+        fails(
+            "[breaker]\nimports_per_minut = 9\n",
+            "2: unknown key `imports_per_minut`, did you mean `imports_per_minute`?",
+        );
+        fails(
             "[scenario.'a/b']\nremedy = 'bann'\n",
             "2: unknown value \"bann\", did you mean \"ban\"?",
         );
+    }
+
+    #[test]
+    fn rules_and_imports_have_budgets_of_their_own() {
+        let default = Budget::default();
+        let imports = Budget::of_imports();
+        let budget = |per_minute, burst| Budget { per_minute, burst };
+        for (text, rules, lists) in [
+            ("", default, imports),
+            ("burst = 9", budget(default.per_minute, 9), imports),
+            ("import_burst = 9", default, budget(imports.per_minute, 9)),
+            (
+                "imports_per_minute = 7\nbans_per_minute = 5",
+                budget(5, default.burst),
+                budget(7, imports.burst),
+            ),
+        ] {
+            let settings = read(&format!("[breaker]\n{text}\n"), Flags::default()).unwrap();
+            let found = (settings.engine.budget, settings.engine.import_budget);
+            assert_eq!(found, (Some(rules), Some(lists)), "{text}");
+        }
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub mod journal;
 mod keeper;
 mod lock;
 mod names;
+pub mod net;
 mod node;
 mod sessions;
 pub mod sources;

@@ -347,6 +347,7 @@ impl Node {
             enforcing: self.enforcer.is_enforcing(),
             enforcement: self.enforcement(),
             held: self.engine.held().len(),
+            not_held: self.engine.held().turned_away(),
             allowed: self.engine.allowlist().iter().count()
                 + self.engine.allowed_by_configuration().len(),
             health: self.health(),
@@ -454,8 +455,12 @@ impl Node {
         }
         if !self.engine.held().is_empty() {
             let held = self.engine.held().len();
+            let not_held = match self.engine.held().turned_away() {
+                0 => String::new(),
+                not_held => format!(" ({not_held} more found no room there and are forgotten)"),
+            };
             all.push(format!(
-                "{held} decisions are held back: look with `lymph decisions held`, then `lymph decisions release` or `lymph decisions drop`"
+                "{held} decisions are held back{not_held}: look with `lymph decisions held`, then `lymph decisions release` or `lymph decisions drop`"
             ));
         }
         let unresolved = self.unresolved.iter();
@@ -494,6 +499,16 @@ impl Node {
                 tracing::warn!(
                     "a {kind} of {target} is HELD: {}; `lymph decisions held` lists, release or drop ends it",
                     held.why.describe()
+                );
+            }
+            engine::Notice::ImportStopped {
+                origin,
+                held,
+                not_held,
+            } => {
+                let origin = origin.name();
+                tracing::warn!(
+                    "an import is more than {origin} may add at once: {held} of its decisions are HELD, {not_held} found no room there and are forgotten; `lymph decisions release --origin {origin}` or `lymph decisions drop --origin {origin}` ends it"
                 );
             }
             engine::Notice::Prolonged(decision) => {

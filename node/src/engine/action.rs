@@ -6,7 +6,7 @@ use lymph_scenarios::Skewed;
 
 use super::alerts::Alert;
 use super::breaker::Held;
-use super::decision::{Decision, Kind};
+use super::decision::{Decision, Kind, Origin};
 use super::record::{Record, RecordKey};
 use super::request::Answer;
 use super::target::Target;
@@ -59,6 +59,15 @@ pub enum Notice {
     GaveWay(Decision),
     /// A decision is held back.
     Held(Held),
+    /// An import was more than its origin may add.
+    ImportStopped {
+        /// Whose.
+        origin: Origin,
+        /// How many are held for that.
+        held: usize,
+        /// For how many there was no room among what is held.
+        not_held: usize,
+    },
     /// An own ban lasts longer, since its target keeps knocking.
     Prolonged(Decision),
     /// The clock was set, and so many decisions were moved along with it.

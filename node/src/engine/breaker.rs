@@ -1,9 +1,10 @@
 //! The circuit breaker: how many new bans a minute one origin may make, and what is held back beyond that.
 //!
-//! A rule that suddenly finds every visitor guilty, or a peer gone mad, does less harm if only so many of its bans
-//! are carried out. Every origin has a token bucket; a ban that finds no token is held: it is shown, it ends when
-//! the ban would have ended, and the operator releases or drops it. Bans that would hit somebody who has logged in
-//! here are held as well. What is held is not enforced.
+//! A rule that suddenly finds every visitor guilty, a peer gone mad, or a job that imports a poisoned list does less
+//! harm if only so many of its bans are carried out. Every origin has a token bucket; a ban that finds no token is
+//! held: it is shown, it ends when the ban would have ended, and the operator releases or drops it. Bans that would
+//! hit somebody who has logged in here are held as well. What is held is not enforced. What finds no room among it
+//! is counted: a list can be read again, so it gives way to everything else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use lymph_protocol::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::decision::{Decision, DecisionKey};
+use super::decision::{Decision, DecisionKey, Origin};
 
 /// How many bans an origin may make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,21 @@ impl Default for Budget {
     }
 }
 
+impl Budget {
+    /// What lists of one origin may add.
+    #[must_use]
+    pub const fn of_imports() -> Self {
+        Budget {
+            // Makes a burst of two and a half hours: lists may be new from top to bottom several times a day, but a
+            // job that goes wild within an hour adds no more than a fair list would.
+            per_minute: 1_000,
+            // A list of a hundred thousand and some smaller ones at once; below the 200,000 decisions that stand at
+            // most, so that no import alone fills the table and pushes out all earlier ones.
+            burst: 150_000,
+        }
+    }
+}
+
 /// Who spends tokens.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Spender {
@@ -43,6 +59,8 @@ pub enum Spender {
     Mesh,
     /// All guesses together.
     Predicted,
+    /// All imports of one origin, whatever list they are from: a job that goes wild may name each anew.
+    Import(Origin),
 }
 
 /// How many spenders are remembered; there are not so many rules.
@@ -54,31 +72,30 @@ const TOKEN: u64 = 60_000;
 #[derive(Clone, Debug)]
 pub struct Breaker {
     budget: Option<Budget>,
+    imports: Option<Budget>,
     /// What is left, in sixty-thousandths of a ban, and since when that is so.
     left: BTreeMap<Spender, (u64, Timestamp)>,
 }
 
 impl Breaker {
-    /// The same budget for each; `None` lets everything pass.
+    /// One budget for each, another one for each origin of imports; `None` lets everything pass.
     #[must_use]
-    pub fn new(budget: Option<Budget>) -> Self {
+    pub fn new(budget: Option<Budget>, imports: Option<Budget>) -> Self {
         Breaker {
             budget,
+            imports,
             left: BTreeMap::new(),
         }
     }
 
     /// Spend a token, if there is one.
     pub fn spend(&mut self, spender: &Spender, now: Timestamp) -> bool {
-        let Some(budget) = self.budget else {
+        let Some(budget) = self.budget_of(spender) else {
             return true;
         };
-        let full = u64::from(budget.burst) * TOKEN;
+        let full = full(budget);
         if self.left.len() >= SPENDERS_MAX && !self.left.contains_key(spender) {
-            // Whoever has spent nothing lately has a full bucket anyway.
-            let per_minute = u64::from(budget.per_minute);
-            self.left
-                .retain(|_, (left, since)| refilled(*left, *since, per_minute, now) < full);
+            self.forget_the_full(now);
         }
         if self.left.len() >= SPENDERS_MAX && !self.left.contains_key(spender) {
             return false;
@@ -92,6 +109,28 @@ impl Breaker {
         }
         has_one
     }
+
+    const fn budget_of(&self, spender: &Spender) -> Option<Budget> {
+        match spender {
+            Spender::Rule(_) | Spender::Mesh | Spender::Predicted => self.budget,
+            Spender::Import(_) => self.imports,
+        }
+    }
+
+    /// Whoever has spent nothing lately has a full bucket anyway.
+    fn forget_the_full(&mut self, now: Timestamp) {
+        let mut remembered = std::mem::take(&mut self.left);
+        remembered.retain(|spender, (left, since)| {
+            self.budget_of(spender).is_some_and(|budget| {
+                refilled(*left, *since, u64::from(budget.per_minute), now) < full(budget)
+            })
+        });
+        self.left = remembered;
+    }
+}
+
+fn full(budget: Budget) -> u64 {
+    u64::from(budget.burst) * TOKEN
 }
 
 /// `per_minute` tokens of sixty thousand a minute are `per_minute` a millisecond.
@@ -148,19 +187,29 @@ pub struct Held {
 #[derive(Clone, Debug)]
 pub struct HeldBack {
     by_key: BTreeMap<DecisionKey, Held>,
-    ends: BTreeSet<(Timestamp, DecisionKey)>,
+    /// Who ends next: imports, and the others, who do not give way to them.
+    ends: [BTreeSet<(Timestamp, DecisionKey)>; 2],
     max: usize,
+    turned_away: u64,
 }
 
 impl HeldBack {
-    /// At most so many; the one that ends soonest gives way.
+    /// At most so many. An import that finds no room is turned away; for others imports give way, then the one that
+    /// ends soonest.
     #[must_use]
     pub fn new(max: usize) -> Self {
         HeldBack {
             by_key: BTreeMap::new(),
-            ends: BTreeSet::new(),
+            ends: Default::default(),
             max: max.max(1),
+            turned_away: 0,
         }
+    }
+
+    /// For how many there was no room since nothing was held.
+    #[must_use]
+    pub fn turned_away(&self) -> u64 {
+        self.turned_away
     }
 
     /// How many there are.
@@ -186,40 +235,66 @@ impl HeldBack {
         self.by_key.get(&key)
     }
 
-    /// Hold a decision, the longer one if there are two. Returns the one that had to give way.
+    /// Hold a decision, the longer one if there are two. Returns the one that had to give way, which may be itself.
     pub fn hold(&mut self, held: Held) -> Option<Held> {
         let key = held.decision.key();
         let known = self.by_key.get(&key).map(|known| known.decision.until);
         if known.is_some_and(|until| until >= held.decision.until) {
             return None;
         }
-        self.remove(key);
-        self.ends.insert((held.decision.until, key));
+        let is_full = known.is_none() && self.by_key.len() >= self.max;
+        if is_full && held.decision.origin.is_import() {
+            self.turned_away += 1;
+            return Some(held);
+        }
+        self.take(key);
+        self.ends[rank(key)].insert((held.decision.until, key));
         self.by_key.insert(key, held);
-        if self.by_key.len() <= self.max {
+        if !is_full {
             return None;
         }
-        let (_, soonest) = *self.ends.first()?;
-        self.remove(soonest)
+        self.turned_away += 1;
+        let (_, weakest) = *self.ends.iter().find_map(BTreeSet::first)?;
+        self.take(weakest)
     }
 
     /// Hold it no longer.
     pub fn remove(&mut self, key: DecisionKey) -> Option<Held> {
-        let held = self.by_key.remove(&key)?;
-        self.ends.remove(&(held.decision.until, key));
+        let held = self.take(key)?;
+        if self.by_key.is_empty() {
+            self.turned_away = 0;
+        }
         Some(held)
     }
 
     /// When the next one is over.
     #[must_use]
     pub fn next_end(&self) -> Option<Timestamp> {
-        self.ends.first().map(|(until, _)| *until)
+        self.soonest().map(|(until, _)| until)
     }
 
     /// Take out one that is over, one a call.
     pub fn pop_ended(&mut self, now: Timestamp) -> Option<Held> {
-        let (_, key) = *self.ends.first().filter(|(until, _)| *until <= now)?;
+        let (_, key) = self.soonest().filter(|(until, _)| *until <= now)?;
         self.remove(key)
+    }
+
+    fn soonest(&self) -> Option<(Timestamp, DecisionKey)> {
+        self.ends.iter().filter_map(BTreeSet::first).min().copied()
+    }
+
+    fn take(&mut self, key: DecisionKey) -> Option<Held> {
+        let held = self.by_key.remove(&key)?;
+        self.ends[rank(key)].remove(&(held.decision.until, key));
+        Some(held)
+    }
+}
+
+/// Who gives way to whom: the lower rank to the higher.
+const fn rank((_, _, origin): DecisionKey) -> usize {
+    match origin.is_import() {
+        true => 0,
+        false => 1,
     }
 }
 
@@ -227,7 +302,7 @@ impl HeldBack {
 mod tests {
     use std::time::Duration;
 
-    use super::super::decision::{DetectionId, Kind, Origin};
+    use super::super::decision::{DetectionId, Kind};
     use super::super::target::Target;
     use super::*;
 
@@ -237,29 +312,50 @@ mod tests {
 
     #[test]
     fn an_origin_spends_its_burst_and_then_so_many_a_minute() {
-        let mut breaker = Breaker::new(Some(Budget {
-            per_minute: 6,
-            burst: 3,
-        }));
-        let spent = |breaker: &mut Breaker, name: &str, secs: u64| {
+        let (a, b) = (rule("a"), rule("b"));
+        let (lists, crowdsec) = (
+            Spender::Import(Origin::Lists),
+            Spender::Import(Origin::Crowdsec),
+        );
+        let budget = |per_minute, burst| Some(Budget { per_minute, burst });
+        let mut breaker = Breaker::new(budget(6, 3), budget(12, 5));
+        let spent = |breaker: &mut Breaker, spender: &Spender, secs: u64| {
             let now = Timestamp::from_secs(1000 + secs);
-            (0..10).filter(|_| breaker.spend(&rule(name), now)).count()
+            (0..10).filter(|_| breaker.spend(spender, now)).count()
         };
-        assert_eq!(spent(&mut breaker, "a", 0), 3);
-        assert_eq!(spent(&mut breaker, "a", 9), 0);
-        assert_eq!(spent(&mut breaker, "a", 10), 1, "six a minute");
-        assert_eq!(spent(&mut breaker, "b", 10), 3, "each its own");
-        assert_eq!(spent(&mut breaker, "a", 3600), 3, "no more than the burst");
-        let mut open = Breaker::new(None);
-        assert_eq!(spent(&mut open, "a", 0), 10);
+        for (spender, secs, expected, why) in [
+            (&a, 0, 3, "the burst"),
+            (&lists, 0, 5, "imports have another one"),
+            (&a, 9, 0, "not yet"),
+            (&a, 10, 1, "six a minute"),
+            (&lists, 10, 2, "twelve a minute"),
+            (&b, 10, 3, "each its own"),
+            (&crowdsec, 10, 5, "each its own"),
+            (&a, 3600, 3, "no more than the burst"),
+            (&lists, 3600, 5, "no more than the burst"),
+        ] {
+            let found = spent(&mut breaker, spender, secs);
+            assert_eq!(found, expected, "{spender:?} after {secs} s: {why}");
+        }
+        let mut open = Breaker::new(None, budget(6, 3));
+        assert_eq!(
+            (spent(&mut open, &a, 0), spent(&mut open, &lists, 0)),
+            (10, 3)
+        );
+        let mut open = Breaker::new(budget(6, 3), None);
+        assert_eq!(
+            (spent(&mut open, &a, 0), spent(&mut open, &lists, 0)),
+            (3, 10)
+        );
     }
 
     #[test]
     fn remembers_only_so_many_origins() {
-        let mut breaker = Breaker::new(Some(Budget {
+        let budget = Budget {
             per_minute: 60,
             burst: 2,
-        }));
+        };
+        let mut breaker = Breaker::new(Some(budget), Some(budget));
         let now = Timestamp::from_secs(1000);
         for n in 0..SPENDERS_MAX {
             assert!(breaker.spend(&rule(&n.to_string()), now));
@@ -307,9 +403,39 @@ mod tests {
             Some(held(1, 50)),
             "the soonest gives way"
         );
-        assert_eq!((table.len(), table.ends.len()), (2, 2));
+        assert_eq!((table.len(), table.ends[1].len()), (2, 2));
         assert_eq!(table.pop_ended(Timestamp::from_secs(54)), None);
         assert_eq!(table.pop_ended(Timestamp::from_secs(56)), Some(held(3, 55)));
         assert_eq!(table.next_end(), Some(Timestamp::from_secs(60)));
+    }
+
+    #[test]
+    fn lists_push_nobody_out_and_give_way_first() {
+        let import = |n: u32, until: u64| {
+            let mut held = held(n, until);
+            held.decision.origin = Origin::Lists;
+            held
+        };
+        let mut table = HeldBack::new(3);
+        for (newcomer, gives_way, turned_away) in [
+            (held(1, 50), None, 0),
+            (import(2, 90), None, 0),
+            (import(3, 80), None, 0),
+            (import(4, 99), Some(import(4, 99)), 1),
+            (import(3, 85), None, 1),
+            (held(5, 40), Some(import(3, 85)), 2),
+            (held(6, 30), Some(import(2, 90)), 3),
+            (held(7, 60), Some(held(6, 30)), 4),
+            (import(8, 99), Some(import(8, 99)), 5),
+        ] {
+            assert_eq!(table.hold(newcomer.clone()), gives_way, "{newcomer:?}");
+            assert_eq!((table.len() <= 3, table.turned_away()), (true, turned_away));
+        }
+        while table.pop_ended(Timestamp::from_secs(100)).is_some() {}
+        assert_eq!((table.len(), table.turned_away()), (0, 0));
+        assert!(table.ends.iter().all(BTreeSet::is_empty));
+        table.hold(import(1, 70));
+        table.hold(held(2, 80));
+        assert_eq!(table.next_end(), Some(Timestamp::from_secs(70)));
     }
 }

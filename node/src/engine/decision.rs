@@ -76,6 +76,15 @@ impl Origin {
             Origin::Crowdsec => "crowdsec",
         }
     }
+
+    /// Whether it was read from a list, and can be read again.
+    #[must_use]
+    pub const fn is_import(self) -> bool {
+        match self {
+            Origin::Lists | Origin::Crowdsec => true,
+            Origin::Lymph | Origin::Mesh | Origin::Operator | Origin::Predicted => false,
+        }
+    }
 }
 
 /// Names a detection and the decision that came of it; 16 hexadecimal digits.

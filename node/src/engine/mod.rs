@@ -83,6 +83,8 @@ pub struct Settings {
     pub ladder_max: usize,
     /// How many new bans a rule may make; `None` for as many as it likes.
     pub budget: Option<Budget>,
+    /// How many new decisions the imports of one origin may make; `None` for as many as they like.
+    pub import_budget: Option<Budget>,
     /// How many decisions are held at most.
     pub held_max: usize,
     /// How many subjects that have logged in are remembered at most.
@@ -108,6 +110,7 @@ impl Default for Settings {
             // Every decision's target has its place.
             ladder_max: 200_000,
             budget: Some(Budget::default()),
+            import_budget: Some(Budget::of_imports()),
             // Somebody has to look through them.
             held_max: 10_000,
             // A small company's people at home and on their way.
@@ -175,7 +178,7 @@ impl Engine {
             alerts: Alerts::new(settings.alerts_max, settings.alerts_bytes_max),
             allowlist: Allowlist::default(),
             forced: BTreeSet::new(),
-            breaker: Breaker::new(settings.budget),
+            breaker: Breaker::new(settings.budget, settings.import_budget),
             held: HeldBack::new(settings.held_max),
             familiar: Familiar::new(settings.familiar_max),
             leniency: Leniency::default(),
@@ -674,10 +677,7 @@ impl Engine {
                 false
             }
             Record::Held(held) if held.decision.until <= now => true,
-            Record::Held(held) => {
-                self.hold(held.decision, held.why, actions);
-                false
-            }
+            Record::Held(held) => !self.hold(held.decision, held.why, actions),
             Record::Familiar(subject, logins) => {
                 let known = self.familiar.get(subject).and_then(|logins| logins.last());
                 let saved = logins.last();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lymph_protocol::Timestamp;
 
 use super::allowlist::{self, Allowed};
-use super::breaker::{Held, Why};
+use super::breaker::{Held, Spender, Why};
 use super::decision::{Decision, DecisionKey, DetectionId, Origin};
 use super::decisions::Applied;
 use super::protected::Shield;
@@ -15,7 +15,7 @@ use super::request::{
     Selection, Wish,
 };
 use super::target::{IpNet, Target};
-use super::{Action, Engine, Lifted};
+use super::{Action, Engine, Lifted, Notice};
 
 /// Widest IPv4 network that the operator or a list may block without force: what a registry hands out at once.
 const RANGE_V4_PREFIX_MIN: u8 = 8;
@@ -44,6 +44,7 @@ impl Engine {
 
     fn ban(&mut self, ban: Ban, now: Timestamp, actions: &mut Vec<Action>) -> Banned {
         let mut banned = Banned::default();
+        let spender = Spender::Import(ban.origin);
         for wish in ban.wishes {
             let Wish {
                 target,
@@ -78,16 +79,42 @@ impl Engine {
                 step: 0,
             };
             if ban.origin != Origin::Operator && self.familiar.within(target, now).is_some() {
-                self.hold(decision, Why::GoodSession, actions);
-                banned.held += 1;
+                match self.hold(decision, Why::GoodSession, actions) {
+                    true => banned.held += 1,
+                    false => banned.not_held += 1,
+                }
                 continue;
             }
+            // Whoever stands already is hit no harder by one more list.
+            let costs = ban.origin.is_import() && self.decisions.until(target, kind).is_none();
+            if costs && !self.breaker.spend(&spender, now) {
+                match self.hold(decision, Why::Budget, actions) {
+                    true => banned.over_budget += 1,
+                    false => banned.not_held += 1,
+                }
+                continue;
+            }
+            let key = decision.key();
             match self.decide(decision, actions) {
-                Applied::New => banned.new += 1,
+                Applied::New => {
+                    // An earlier import of the same may have come too soon.
+                    if self.held.remove(key).is_some() {
+                        actions.push(Action::Remove(RecordKey::Held(key)));
+                    }
+                    banned.new += 1;
+                }
                 Applied::Longer => banned.longer += 1,
                 Applied::Nothing => banned.unchanged += 1,
                 Applied::Full => banned.no_room += 1,
             }
+        }
+        self.counters.held += (banned.held + banned.over_budget) as u64;
+        if banned.over_budget + banned.not_held > 0 {
+            actions.push(Action::Notice(Notice::ImportStopped {
+                origin: ban.origin,
+                held: banned.over_budget,
+                not_held: banned.not_held,
+            }));
         }
         banned
     }
@@ -204,7 +231,9 @@ impl Engine {
             id: Some(id),
             ..Selection::default()
         };
-        self.lift(&which, false, now, actions)
+        let mut taken_back = self.lift(&which, false, now, actions);
+        taken_back.held = self.drop_held(&HeldSelection::Id(id), actions);
+        taken_back
     }
 
     fn allow(
@@ -275,15 +304,20 @@ impl Engine {
         lifted
     }
 
-    /// Hold a decision back.
-    pub(super) fn hold(&mut self, decision: Decision, why: Why, actions: &mut Vec<Action>) {
+    /// Hold a decision back, or one about the same that lasts longer. Says whether there was room.
+    pub(super) fn hold(&mut self, decision: Decision, why: Why, actions: &mut Vec<Action>) -> bool {
         let (key, held) = (decision.key(), Held { decision, why });
         if let Some(dropped) = self.held.hold(held.clone()) {
-            actions.push(Action::Remove(RecordKey::Held(dropped.decision.key())));
+            let dropped = dropped.decision.key();
+            if dropped == key {
+                return false;
+            }
+            actions.push(Action::Remove(RecordKey::Held(dropped)));
         }
         if self.held.get(key) == Some(&held) {
             actions.push(Action::Save(Record::Held(held)));
         }
+        true
     }
 
     fn take_held(&mut self, which: &HeldSelection, actions: &mut Vec<Action>) -> Vec<Held> {

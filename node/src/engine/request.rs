@@ -101,6 +101,10 @@ pub enum HeldSelection {
     Reason(String),
     /// About this target.
     Target(Target),
+    /// Of this origin.
+    Origin(Origin),
+    /// With this id.
+    Id(DetectionId),
 }
 
 impl HeldSelection {
@@ -111,6 +115,8 @@ impl HeldSelection {
             HeldSelection::All => true,
             HeldSelection::Reason(reason) => **reason == *held.decision.reason,
             HeldSelection::Target(target) => *target == held.decision.target,
+            HeldSelection::Origin(origin) => *origin == held.decision.origin,
+            HeldSelection::Id(id) => *id == held.decision.id,
         }
     }
 }
@@ -143,6 +149,10 @@ pub struct Banned {
     pub no_room: usize,
     /// Held, because somebody has logged in from there.
     pub held: usize,
+    /// Held, because the origin has made too many new ones within a short time.
+    pub over_budget: usize,
+    /// Neither in force nor held: they would be held, and there was no room for that.
+    pub not_held: usize,
     /// Networks too wide.
     pub too_wide: usize,
     /// Protected.
@@ -163,6 +173,8 @@ pub struct Lifted {
     pub count: usize,
     /// The first of them.
     pub decisions: Vec<Decision>,
+    /// How many that were held back are forgotten.
+    pub held: usize,
     /// Thresholds that were raised, by scenario.
     pub raised: Vec<(Arc<str>, Target, Raised)>,
 }

@@ -83,7 +83,7 @@ pub struct AllowRequest {
     pub reason: Option<String>,
 }
 
-/// What of that which is held: one of the three.
+/// What of that which is held: one of the four.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HeldRequest {
@@ -93,6 +93,8 @@ pub struct HeldRequest {
     pub reason: Option<String>,
     /// About this address or network.
     pub subject: Option<String>,
+    /// Of this origin.
+    pub origin: Option<String>,
 }
 
 impl BanRequest {
@@ -211,11 +213,15 @@ impl AllowRequest {
 impl HeldRequest {
     /// Which of the held decisions.
     pub fn meant(self) -> Result<HeldSelection, String> {
-        match (self.all, self.reason, self.subject) {
-            (true, None, None) => Ok(HeldSelection::All),
-            (false, Some(reason), None) => Ok(HeldSelection::Reason(reason)),
-            (false, None, Some(subject)) => Ok(HeldSelection::Target(parsed(&subject)?)),
-            _ => Err("say which of the held decisions: all, a reason, or a subject".to_owned()),
+        match (self.all, self.reason, self.subject, self.origin) {
+            (true, None, None, None) => Ok(HeldSelection::All),
+            (false, Some(reason), None, None) => Ok(HeldSelection::Reason(reason)),
+            (false, None, Some(subject), None) => Ok(HeldSelection::Target(parsed(&subject)?)),
+            (false, None, None, Some(name)) => Ok(HeldSelection::Origin(origin(&name)?)),
+            _ => Err(
+                "say which of the held decisions: all, a reason, a subject, or an origin"
+                    .to_owned(),
+            ),
         }
     }
 }
@@ -319,6 +325,26 @@ mod tests {
                 .unwrap_err()
                 .starts_with("say which")
         );
-        assert!(HeldRequest::default().meant().is_err());
+        let held = |text: &str| serde_json::from_str::<HeldRequest>(text).unwrap().meant();
+        for (text, meant) in [
+            (r#"{"all":true}"#, HeldSelection::All),
+            (
+                r#"{"origin":"lists"}"#,
+                HeldSelection::Origin(Origin::Lists),
+            ),
+            (
+                r#"{"reason":"a/b"}"#,
+                HeldSelection::Reason("a/b".to_owned()),
+            ),
+        ] {
+            assert_eq!(held(text), Ok(meant), "{text}");
+        }
+        for text in [
+            "{}",
+            r#"{"origin":"list"}"#,
+            r#"{"origin":"lists","all":true}"#,
+        ] {
+            assert!(held(text).is_err(), "{text}");
+        }
     }
 }

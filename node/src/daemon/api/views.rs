@@ -55,6 +55,8 @@ pub struct StatusView {
     pub enforcement: EnforcementView,
     /// Decisions that are held back.
     pub held: usize,
+    /// Decisions that would be held back, had there been room.
+    pub not_held: u64,
     /// Entries of the allowlist, those of the configuration included.
     pub allowed: usize,
     /// How each part is.
@@ -308,8 +310,12 @@ pub struct BannedView {
     pub unchanged: usize,
     /// For want of room.
     pub no_room: usize,
-    /// Held back.
+    /// Held back, since somebody has logged in from there.
     pub held: usize,
+    /// Held back, since the origin has made too many new ones within a short time.
+    pub over_budget: usize,
+    /// Neither in force nor held, since too many are held already.
+    pub not_held: usize,
     /// Networks too wide.
     pub too_wide: usize,
     /// Protected.
@@ -340,6 +346,8 @@ pub struct LiftedView {
     pub count: usize,
     /// The first of them.
     pub lifted: Vec<DecisionView>,
+    /// How many that were held back are forgotten.
+    pub held: usize,
     /// Wider decisions that the target still falls under.
     pub remaining: Vec<DecisionView>,
     /// Thresholds that are raised now.
@@ -496,6 +504,8 @@ impl BannedView {
             unchanged: banned.unchanged,
             no_room: banned.no_room,
             held: banned.held,
+            over_budget: banned.over_budget,
+            not_held: banned.not_held,
             too_wide: banned.too_wide,
             protected: banned.protected,
             examples: banned.examples.iter().map(example).collect(),
@@ -516,6 +526,7 @@ impl LiftedView {
         Ok(LiftedView {
             count: lifted.count,
             lifted: lifted.decisions.iter().map(view).collect(),
+            held: lifted.held,
             remaining: asked.remaining.iter().map(view).collect(),
             raised: raised
                 .map(|(scenario, target, raised)| RaisedView::new(scenario, *target, *raised))

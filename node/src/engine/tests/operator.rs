@@ -309,6 +309,140 @@ fn a_rule_gone_wild_is_held_and_one_request_releases_or_drops() {
     assert!(engine.held().is_empty());
 }
 
+/// A range of subjects that an import asks for: from the first, so many, for so many hours.
+type Rows = (u32, u32, u64);
+
+fn import(engine: &mut Engine, origin: Origin, rows: Rows, secs: u64) -> (Banned, Vec<Action>) {
+    let (first, count, hours) = rows;
+    let target = |n: u32| Target::of_address(std::net::Ipv4Addr::from_bits(0x0b00_0000 + n).into());
+    let wish = |n: u32| Wish {
+        target: target(n),
+        kind: Kind::Ban,
+        length: HOUR * u32::try_from(hours).unwrap(),
+        reason: format!("list of {secs}").into(),
+    };
+    let request = Request::Ban(Ban {
+        id: DetectionId(secs),
+        origin,
+        force: false,
+        wishes: (first..first + count).map(wish).collect(),
+    });
+    match ask(engine, request, secs) {
+        (Answer::Banned(banned), actions) => (banned, actions),
+        (other, _) => panic!("{other:?}"),
+    }
+}
+
+fn stopped(actions: &[Action]) -> Vec<(usize, usize)> {
+    let stopped = |action: &Action| match action {
+        Action::Notice(Notice::ImportStopped { held, not_held, .. }) => Some((*held, *not_held)),
+        Action::Ban(_)
+        | Action::Unban { .. }
+        | Action::Save(_)
+        | Action::Remove(_)
+        | Action::Notice(_)
+        | Action::Answer(_) => None,
+    };
+    actions.iter().filter_map(stopped).collect()
+}
+
+#[test]
+fn an_import_gone_wild_is_held_and_what_stands_costs_nothing() {
+    let mut engine = engine(Settings {
+        import_budget: Some(Budget {
+            per_minute: 2,
+            burst: 10,
+        }),
+        held_max: 5,
+        ..Settings::default()
+    });
+    detect(&mut engine, "a/b", "11.0.0.50", 0);
+    let (lists, crowdsec) = (Origin::Lists, Origin::Crowdsec);
+    // New, longer, unchanged, held, without room; and what is held then.
+    for (secs, origin, rows, expected, held) in [
+        (1, lists, (0, 8, 1), [8, 0, 0, 0, 0], 0),
+        (2, lists, (0, 8, 1), [0, 8, 0, 0, 0], 0),
+        (3, lists, (0, 8, 9), [0, 8, 0, 0, 0], 0),
+        (4, lists, (0, 8, 1), [0, 0, 8, 0, 0], 0),
+        // A rule's ban stands there already.
+        (5, lists, (50, 1, 1), [1, 0, 0, 0, 0], 0),
+        (6, lists, (0, 14, 9), [2, 8, 0, 4, 0], 4),
+        // Nobody else pays for that, and what is held stays held.
+        (7, crowdsec, (10, 10, 1), [10, 0, 0, 0, 0], 4),
+        (8, lists, (100, 3, 1), [0, 0, 0, 1, 2], 5),
+        (8, lists, (100, 3, 1), [0, 0, 0, 1, 2], 5),
+        (8, Origin::Operator, (200, 20, 1), [20, 0, 0, 0, 0], 5),
+        // Two more after a minute: what was held takes the place it wants.
+        (68, lists, (100, 3, 1), [2, 0, 0, 1, 0], 5),
+        (69, crowdsec, (300, 2, 1), [2, 0, 0, 0, 0], 5),
+        (70, crowdsec, (400, 1, 1), [0, 0, 0, 0, 1], 5),
+    ] {
+        let (banned, actions) = import(&mut engine, origin, rows, secs);
+        let found = [
+            banned.new,
+            banned.longer,
+            banned.unchanged,
+            banned.over_budget,
+            banned.not_held,
+        ];
+        let case = format!("{rows:?} of {origin:?} after {secs} s");
+        assert_eq!((found, engine.held().len()), (expected, held), "{case}");
+        let said = Some((expected[3], expected[4])).filter(|said| *said != (0, 0));
+        assert_eq!(stopped(&actions), Vec::from_iter(said), "{case}");
+    }
+    let (answer, actions) = ask(&mut engine, Request::Undo(Some(DetectionId(68))), 71);
+    assert!(
+        matches!(&answer, Answer::Lifted(lifted) if (lifted.count, lifted.held) == (2, 1)),
+        "{answer:?}"
+    );
+    assert_eq!((unbans(&actions).len(), engine.held().len()), (2, 4));
+}
+
+#[test]
+fn a_large_list_passes_and_what_is_beyond_is_released_or_dropped_by_origin() {
+    let (lists, crowdsec) = (Origin::Lists, Origin::Crowdsec);
+    let mut large = engine(Settings::default());
+    // A list of 100,000, one that makes it 150,000, and one address too many; then far too many.
+    for (rows, new, held, not_held) in [
+        ((0, 100_000, 24), 100_000, 0, 0),
+        ((100_000, 50_000, 24), 50_000, 0, 0),
+        ((150_000, 1, 24), 0, 1, 0),
+        ((150_001, 12_000, 24), 0, 9_999, 2_001),
+    ] {
+        let (banned, actions) = import(&mut large, lists, rows, 0);
+        let found = (banned.new, banned.over_budget, banned.not_held);
+        assert_eq!(found, (new, held, not_held), "{rows:?}");
+        assert_eq!(bans(&actions).len(), new);
+    }
+    assert_eq!(
+        (large.held().len(), large.held().turned_away()),
+        (10_000, 2_001)
+    );
+
+    let settings = || Settings {
+        import_budget: Some(Budget {
+            per_minute: 1,
+            burst: 2,
+        }),
+        ..Settings::default()
+    };
+    let (mut first, mut disk) = (engine(settings()), BTreeMap::new());
+    save(&mut disk, &import(&mut first, lists, (0, 6, 24), 0).1);
+    save(&mut disk, &import(&mut first, crowdsec, (10, 5, 24), 1).1);
+    let mut engine = engine(settings());
+    for record in disk.into_values() {
+        engine.handle(Input::Restored(record), at(2));
+    }
+    assert_eq!((engine.decisions().len(), engine.held().len()), (4, 7));
+    let released = Request::Release(HeldSelection::Origin(crowdsec));
+    let (answer, actions) = ask(&mut engine, released, 3);
+    assert_eq!((answer, bans(&actions).len()), (Answer::Held(3), 3));
+    let dropped = Request::Drop(HeldSelection::Origin(lists));
+    let (answer, actions) = ask(&mut engine, dropped, 4);
+    assert_eq!((answer, bans(&actions).len()), (Answer::Held(4), 0));
+    assert_eq!((engine.decisions().len(), engine.held().len()), (7, 0));
+}
+
 /// A detection of attacks on one service.
 fn attack(engine: &mut Engine, service: &str, who: &str, secs: u64) -> Vec<Action> {
     let mut overflow = overflow("a/b", who, secs);
