@@ -10,6 +10,7 @@
 mod cli;
 mod daemon;
 mod firewall;
+mod identity;
 mod lab;
 mod operator;
 mod replay;

@@ -165,6 +165,26 @@ pub enum Command {
     /// The firewall without the daemon.
     #[command(subcommand)]
     Firewall(Firewalls),
+    /// Who this node is, and where its keys lie. Works without the daemon.
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "Example: lymph id\n         lymph id --json | jq -r .id"
+    )]
+    Id {
+        /// What is done; without it the node is shown.
+        #[command(subcommand)]
+        command: Option<Ids>,
+    },
+    /// Write the keys, what the operator said and the configuration into one file.
+    #[command(
+        after_help = "Example: lymph backup /root/web1.lymph --passphrase\n         lymph backup web1.lymph --passphrase-file /root/backup.pass --force\n\nThe daemon may run meanwhile. Bans that lymph decided by itself are not in it: they are made again."
+    )]
+    Backup(Backup),
+    /// Put a backup in place, on this machine or a new one. The daemon must not run.
+    #[command(
+        after_help = "Example: lymph restore web1.lymph --passphrase\n\nStop the other machine first: two nodes with one key stop each other."
+    )]
+    Restore(Restore),
     /// Print completions for a shell.
     #[command(after_help = "Example: lymph completions bash > /etc/bash_completion.d/lymph")]
     Completions {
@@ -609,6 +629,65 @@ pub enum Firewalls {
     /// Take lymph's table out of the firewall, for good: when lymph is no longer wanted. The daemon must not run.
     #[command(after_help = "Example: lymph firewall remove")]
     Remove,
+}
+
+/// `lymph id`.
+#[derive(Debug, Subcommand)]
+pub enum Ids {
+    /// Go on with the successor's key: the present one is stolen, or may be. The daemon must not run.
+    #[command(
+        after_help = "Example: lymph id rotate\n\nThe old key ends for ever. Your friends must vouch for the new id."
+    )]
+    Rotate {
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// End this node's key, for ever. The daemon must not run; at its next start it tells everybody.
+    #[command(after_help = "Example: lymph id kill\n\nTo go on afterwards: lymph id rotate")]
+    Kill {
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// `lymph backup`.
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// The file to write.
+    pub file: PathBuf,
+    /// How it is sealed.
+    #[command(flatten)]
+    pub passphrase: Passphrase,
+    /// Write it also if there is such a file already.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `lymph restore`.
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// The backup.
+    pub file: PathBuf,
+    /// How it was sealed.
+    #[command(flatten)]
+    pub passphrase: Passphrase,
+    /// Also over another node: its files and the configuration are moved aside.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// A passphrase, typed or in a file.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub struct Passphrase {
+    /// Ask for a passphrase that seals it.
+    #[arg(long)]
+    pub passphrase: bool,
+    /// The passphrase is the first line of this file.
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
 }
 
 /// `lymph alerts`.

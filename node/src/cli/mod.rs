@@ -7,10 +7,12 @@ mod alerts;
 mod allow;
 mod apply;
 pub mod args;
+mod backup;
 mod ban;
 mod client;
 mod decisions;
 mod explain;
+mod id;
 mod import;
 mod input;
 mod lists;
@@ -72,6 +74,9 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Panic(reach) => panic::panic(&global, reach, &mut out),
         Command::Resume(reach) => panic::resume(&global, reach, &mut out),
         Command::Firewall(command) => panic::firewall(&global, &command, &mut out),
+        Command::Id { command } => id::run(&global, command.as_ref(), &mut out),
+        Command::Backup(args) => backup::backup(&global, &args, &mut out),
+        Command::Restore(args) => backup::restore(&global, &args, &mut out),
         Command::Completions { shell } => pages::completions(shell, &mut out),
         Command::Man { dir } => pages::man(dir.as_deref(), &mut out),
     };

@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use age::DecryptError;
-use age::secrecy::SecretString;
+/// A passphrase, as age takes it: emptied from memory when it is dropped, never printed.
+pub use age::secrecy::{ExposeSecret, SecretString};
 use lymph_protocol::{NodeId, Timestamp};
 use sha2::{Digest as _, Sha256};
 use tar::{Archive, Builder, EntryType, Header};
@@ -459,10 +460,7 @@ fn stage(files: &[(PathBuf, Zeroizing<Vec<u8>>)]) -> Result<(), BackupError> {
 }
 
 /// The files, with a number that is above whatever the node has said, here or there.
-fn with_raised_sequence(
-    opened: &Opened,
-    now: Timestamp,
-) -> Result<(BTreeMap<&'static str, Zeroizing<Vec<u8>>>, u64), BackupError> {
+fn with_raised_sequence(opened: &Opened, now: Timestamp) -> Result<(Contents, u64), BackupError> {
     let mut files = opened.contents.clone();
     let stored = files
         .get(identity::SEQUENCE.name)
@@ -486,4 +484,435 @@ pub fn save(path: &Path, bytes: &[u8], force: bool) -> Result<(), BackupError> {
         return Err(BackupError::Exists(path.to_owned()));
     }
     Ok(identity::write_as_ourselves(path, bytes)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_123);
+
+    /// A node with everything that a backup holds, and its backup.
+    struct Sample {
+        id: NodeId,
+        contents: Contents,
+        archive: Vec<u8>,
+    }
+
+    static SAMPLE: LazyLock<Sample> = LazyLock::new(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path();
+        Identity::open(state, NOW).unwrap();
+        fs::write(state.join("operator.book"), "a book").unwrap();
+        fs::write(state.join("checkpoint"), "not in it").unwrap();
+        let config = state.join("my.toml");
+        fs::write(&config, "firewall = \"dry-run\"\n").unwrap();
+        let (id, contents) = gather(state, Some(&config)).unwrap();
+        let archive = pack(&contents, NOW).to_vec();
+        Sample {
+            id,
+            contents,
+            archive,
+        }
+    });
+
+    fn passphrase(text: &str) -> SecretString {
+        SecretString::from(text.to_owned())
+    }
+
+    /// A folder to restore into, in a folder where nothing else may appear.
+    struct Place {
+        root: tempfile::TempDir,
+    }
+
+    impl Place {
+        fn new() -> Place {
+            let root = tempfile::tempdir().unwrap();
+            fs::create_dir(root.path().join("state")).unwrap();
+            Place { root }
+        }
+
+        fn state(&self) -> PathBuf {
+            self.root.path().join("state")
+        }
+
+        fn restore(&self, bytes: &[u8], force: bool) -> Result<Installed, BackupError> {
+            let opened = open(bytes, None)?;
+            install(
+                &opened,
+                Target {
+                    state: &self.state(),
+                    config: &self.root.path().join("etc/lymph.toml"),
+                    force,
+                    now: NOW,
+                },
+            )
+        }
+
+        /// Every file below the root and what it holds.
+        fn files(&self) -> BTreeMap<String, Vec<u8>> {
+            fn walk(root: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) {
+                for entry in fs::read_dir(folder).unwrap() {
+                    let path = entry.unwrap().path();
+                    if path.is_dir() {
+                        walk(root, &path, files);
+                        continue;
+                    }
+                    let name = path.strip_prefix(root).unwrap().display().to_string();
+                    files.insert(name, fs::read(&path).unwrap());
+                }
+            }
+            let mut files = BTreeMap::new();
+            walk(self.root.path(), self.root.path(), &mut files);
+            files
+        }
+    }
+
+    /// An archive with whatever entries, under a list that says what is in it.
+    fn archive_of(entries: &[(&str, EntryType, &[u8])]) -> Vec<u8> {
+        let mut manifest = format!("{MANIFEST_WORD} {NOW}\n");
+        let mut sorted = entries.to_vec();
+        sorted.sort_by_key(|(name, _, _)| *name);
+        for (name, _, bytes) in sorted {
+            manifest.push_str(&manifest_line(name, bytes));
+        }
+        raw_archive(
+            &[
+                &[(MANIFEST, EntryType::Regular, manifest.as_bytes())],
+                entries,
+            ]
+            .concat(),
+        )
+    }
+
+    fn raw_archive(entries: &[(&str, EntryType, &[u8])]) -> Vec<u8> {
+        let mut builder = Builder::new(Vec::new());
+        for (name, kind, bytes) in entries {
+            let mut header = Header::new_ustar();
+            // As it is: the crate's own setter refuses what an attacker would write.
+            header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+            header.set_entry_type(*kind);
+            if kind.is_symlink() || kind.is_hard_link() {
+                header.set_link_name("/etc/passwd").unwrap();
+            }
+            header.set_mode(0o4755);
+            header.set_size(bytes.len() as u64);
+            header.set_cksum();
+            builder.append(&header, *bytes).unwrap();
+        }
+        builder.into_inner().unwrap()
+    }
+
+    fn good_entries() -> Vec<(&'static str, EntryType, &'static [u8])> {
+        let sample: &'static Sample = &SAMPLE;
+        let all = sample.contents.iter();
+        all.map(|(name, bytes)| (*name, EntryType::Regular, bytes.as_slice()))
+            .collect()
+    }
+
+    fn refused(bytes: &[u8], expected: &str) {
+        let place = Place::new();
+        let error = place.restore(bytes, true).unwrap_err().to_string();
+        assert!(error.contains(expected), "{expected}: {error}");
+        assert!(place.files().is_empty(), "{expected}: {:?}", place.files());
+    }
+
+    #[test]
+    fn what_goes_in_comes_out() {
+        let names: Vec<_> = SAMPLE.contents.keys().copied().collect();
+        assert_eq!(
+            names,
+            [
+                "identity.key",
+                "kill.cert",
+                "lymph.toml",
+                "operator.book",
+                "sequence",
+                "successor.key",
+                "transport.key"
+            ]
+        );
+        let place = Place::new();
+        let installed = place.restore(&SAMPLE.archive, false).unwrap();
+        let config = place.root.path().join("etc/lymph.toml");
+        assert_eq!(installed.config, Some(config));
+        assert!(installed.moved.is_empty());
+        let files = place.files();
+        assert_eq!(files.len(), names.len());
+        for (name, bytes) in &SAMPLE.contents {
+            let path = match *name {
+                CONFIG => "etc/lymph.toml".to_owned(),
+                name => format!("state/{name}"),
+            };
+            if *name != "sequence" {
+                assert_eq!(files[&path], **bytes, "{name}");
+            }
+            let meta = fs::metadata(place.root.path().join(&path)).unwrap();
+            assert_eq!(meta.permissions().mode() & 0o777, 0o600, "{name}");
+        }
+        let identity = Identity::open(&place.state(), NOW).unwrap();
+        assert_eq!(identity.keypair.id(), SAMPLE.id);
+        assert!(!identity.made_now);
+    }
+
+    #[test]
+    fn no_number_is_given_again() {
+        let hour = 3_600_000;
+        for (stored, expected) in [
+            (5, NOW.millis() + hour),
+            (NOW.millis() + 7, NOW.millis() + 7 + hour),
+            (u64::MAX - 1, u64::MAX),
+        ] {
+            let mut contents = SAMPLE.contents.clone();
+            let text = identity::sequence_line(stored).into_bytes();
+            contents.insert("sequence", Zeroizing::new(text));
+            let place = Place::new();
+            let installed = place.restore(&pack(&contents, NOW), false).unwrap();
+            assert_eq!(installed.sequence, expected);
+            let mark = identity::HighWater::open(&place.state()).unwrap();
+            assert_eq!(mark.value(), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_there_stays_or_is_moved_aside() {
+        let place = Place::new();
+        let other = Identity::open(&place.state(), NOW).unwrap();
+        fs::create_dir(place.root.path().join("etc")).unwrap();
+        fs::write(place.root.path().join("etc/lymph.toml"), "own = 1").unwrap();
+        fs::write(place.state().join("kill.cert.next"), "").unwrap();
+        fs::write(place.state().join("mesh.book"), "old").unwrap();
+        let before = place.files();
+        let error = place.restore(&SAMPLE.archive, false).unwrap_err();
+        assert!(error.to_string().contains("--force"), "{error}");
+        assert_eq!(place.files(), before);
+
+        let installed = place.restore(&SAMPLE.archive, true).unwrap();
+        let after = place.files();
+        assert_eq!(installed.moved.len(), before.len());
+        for (name, bytes) in &before {
+            let aside = format!("{name}.before-1800000000123");
+            assert_eq!(after[&aside], *bytes, "{name}");
+        }
+        assert!(!after.contains_key("state/mesh.book"));
+        assert!(!after.contains_key("state/kill.cert.next"));
+        let identity = Identity::open(&place.state(), NOW).unwrap();
+        assert_eq!(identity.keypair.id(), SAMPLE.id);
+        assert_ne!(identity.keypair.id(), other.keypair.id());
+    }
+
+    #[test]
+    fn the_configuration_of_this_machine_stays() {
+        let place = Place::new();
+        fs::create_dir(place.root.path().join("etc")).unwrap();
+        fs::write(place.root.path().join("etc/lymph.toml"), "own = 1").unwrap();
+        let installed = place.restore(&SAMPLE.archive, false).unwrap();
+        let beside = place.root.path().join("etc/lymph.toml.restored");
+        assert_eq!(installed.config, Some(beside));
+        let files = place.files();
+        assert_eq!(files["etc/lymph.toml"], b"own = 1");
+        assert_eq!(
+            files["etc/lymph.toml.restored"],
+            *SAMPLE.contents["lymph.toml"]
+        );
+    }
+
+    #[test]
+    fn a_dead_key_is_not_revived() {
+        let place = Place::new();
+        place.restore(&SAMPLE.archive, false).unwrap();
+        Identity::rotate(&place.state(), NOW).unwrap();
+        let before = place.files();
+        let error = place.restore(&SAMPLE.archive, true).unwrap_err();
+        assert!(error.to_string().contains("declared dead here"), "{error}");
+        assert_eq!(place.files(), before);
+        // Its death goes into a backup, and comes out of it.
+        let place = Place::new();
+        place.restore(&SAMPLE.archive, false).unwrap();
+        Identity::kill(&place.state(), NOW).unwrap();
+        let error = place.restore(&SAMPLE.archive, true).unwrap_err();
+        assert!(error.to_string().contains("declared dead here"), "{error}");
+        let (_, contents) = gather(&place.state(), None).unwrap();
+        let other = Place::new();
+        other.restore(&pack(&contents, NOW), false).unwrap();
+        assert!(Identity::death(&other.state()).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_full_disk_changes_nothing() {
+        let place = Place::new();
+        Identity::open(&place.state(), NOW).unwrap();
+        let before = place.files();
+        // A folder where one of the temporary files should be stands for a disk that refuses.
+        fs::create_dir(place.state().join("identity.key.restoring.new")).unwrap();
+        let error = place.restore(&SAMPLE.archive, true).unwrap_err();
+        assert!(error.to_string().contains("cannot write"), "{error}");
+        assert_eq!(place.files(), before);
+    }
+
+    #[test]
+    fn hostile_archives_are_refused() {
+        let file = EntryType::Regular;
+        let with = |name: &str, kind, bytes: &[u8]| {
+            let entries = good_entries();
+            let mut all: Vec<(&str, EntryType, &[u8])> = entries.clone();
+            all.push((name, kind, bytes));
+            archive_of(&all)
+        };
+        assert!(open(&archive_of(&good_entries()), None).is_ok());
+        for name in [
+            "../identity.key",
+            "/etc/passwd",
+            "./sequence",
+            "a/../../b",
+            "state/identity.key",
+            "checkpoint",
+            "lymph.sock",
+            "identity.key.next",
+            "identity.key/",
+            "",
+            "kill.cert.next",
+            "ident\u{131}ty.key",
+        ] {
+            refused(&with(name, file, b"x"), "backup that lymph made");
+        }
+        let kinds = [
+            EntryType::Symlink,
+            EntryType::Link,
+            EntryType::Char,
+            EntryType::Block,
+            EntryType::Directory,
+            EntryType::Fifo,
+            EntryType::Continuous,
+            EntryType::GNULongName,
+            EntryType::GNULongLink,
+            EntryType::GNUSparse,
+            EntryType::XGlobalHeader,
+            EntryType::XHeader,
+        ];
+        for kind in kinds {
+            refused(&with("dead", kind, b""), "no plain file");
+            refused(&with("mesh.book", kind, b"20 path=../x\n"), "no plain file");
+        }
+        refused(&with("sequence", file, b"x"), "comes twice");
+        refused(&with(MANIFEST, file, b"x"), "does not belong there");
+        refused(
+            &with("dead", file, &[b'x'; KEY_BYTES_MAX + 1]),
+            "longer than",
+        );
+        refused(&with("dead", file, b"x"), "dead: ");
+        for name in ["identity.key", "transport.key", "kill.cert", "sequence"] {
+            let mut entries = good_entries();
+            entries.retain(|(entry, _, _)| *entry != name);
+            refused(&archive_of(&entries), &format!("{name}: missing"));
+            entries.push((name, file, b"lymph"));
+            entries.sort_by_key(|(name, _, _)| *name);
+            refused(&archive_of(&entries), &format!("{name}: it"));
+        }
+        let mut entries = good_entries();
+        entries.retain(|(entry, _, _)| *entry != CONFIG);
+        entries.insert(0, (CONFIG, file, b"\xff"));
+        entries.sort_by_key(|(name, _, _)| *name);
+        refused(&archive_of(&entries), "no text");
+        // Without a list, after others, of another version.
+        refused(&raw_archive(&good_entries()), "before the list");
+        refused(&raw_archive(&[]), "no list");
+        let of = |text: &str| raw_archive(&[(MANIFEST, file, text.as_bytes())]);
+        refused(&of("lymph-backup-2 x\n"), "a newer lymph");
+        refused(&of("lymph-backup-1 x\n"), "missing");
+        refused(&of("lymph-backup-1 x"), "cut short");
+        refused(&of("\n"), "its list is none");
+        // A length that the archive does not have.
+        let mut header = Header::new_ustar();
+        header.set_path("operator.book").unwrap();
+        header.set_entry_type(file);
+        for size in [BOOK_BYTES_MAX as u64, u64::MAX >> 1] {
+            header.set_size(size);
+            header.set_cksum();
+            let manifest = of("lymph-backup-1 x\n");
+            let all = [&manifest[..1024], header.as_bytes().as_slice()].concat();
+            refused(&all, "backup that lymph made");
+        }
+    }
+
+    #[test]
+    fn an_archive_that_was_cut_short_is_refused() {
+        let whole = &SAMPLE.archive;
+        // The end of an archive is 1,024 bytes of nothing; without them everything is there all the same.
+        for length in (0..whole.len() - 1024)
+            .step_by(61)
+            .chain([1, 511, 512, 513])
+        {
+            refused(&whole[..length], "backup that lymph made");
+        }
+    }
+
+    #[test]
+    fn a_seal_opens_with_its_passphrase_alone() {
+        let sealed = seal_with(&SAMPLE.archive, &passphrase("right"), 4).unwrap();
+        let opened = open(&sealed, Some(&passphrase("right"))).unwrap();
+        assert_eq!(opened.id, SAMPLE.id);
+        assert_eq!(opened.contents, SAMPLE.contents);
+        let check = |bytes: &[u8], with: Option<&str>, expected: &str| {
+            let error = open(bytes, with.map(passphrase).as_ref()).unwrap_err();
+            assert!(error.to_string().contains(expected), "{expected}: {error}");
+        };
+        check(&sealed, Some("wrong"), "not the passphrase");
+        check(&sealed, Some(""), "not the passphrase");
+        check(&sealed, None, "--passphrase");
+        check(&SAMPLE.archive, Some("right"), "not sealed");
+        check(&sealed[..sealed.len() - 1], Some("right"), "seal is broken");
+        check(&sealed[..60], Some("right"), "seal is broken");
+        // An archive that would take all memory.
+        let text = String::from_utf8_lossy(&sealed[..100]).into_owned();
+        let at = text.find(" 4\n").unwrap();
+        let greedy = [&sealed[..at], b" 30", &sealed[at + 2..]].concat();
+        check(&greedy, Some("right"), "steps of scrypt");
+        let debug = format!("{opened:?}");
+        assert!(debug.contains("identity.key") && !debug.contains("lymph-identity-key"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_bytes_are_a_backup_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..4096)) {
+            let place = Place::new();
+            prop_assert!(place.restore(&bytes, true).is_err());
+            prop_assert!(place.files().is_empty());
+            let sealed = [b"age-encryption.org/v1\n-> scrypt ".as_slice(), &bytes].concat();
+            prop_assert!(open(&sealed, Some(&passphrase("x"))).is_err());
+        }
+
+        #[test]
+        fn a_changed_backup_is_the_same_node_or_an_error(
+            changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+            cut in proptest::option::of(any::<prop::sample::Index>()),
+        ) {
+            let mut bytes = SAMPLE.archive.clone();
+            for (at, byte) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            bytes.truncate(cut.map_or(bytes.len(), |cut| cut.index(bytes.len())));
+            let place = Place::new();
+            match place.restore(&bytes, false) {
+                Ok(_) => {
+                    let known = |name: &String| {
+                        let name = name.strip_prefix("state/").unwrap_or("lymph.toml");
+                        NAMES.iter().any(|(known, _)| *known == name)
+                    };
+                    prop_assert!(place.files().keys().all(known), "{:?}", place.files().keys());
+                    let id = Identity::read(&place.state()).unwrap().keypair.id();
+                    prop_assert_eq!(id, SAMPLE.id);
+                }
+                Err(_) => prop_assert!(place.files().is_empty()),
+            }
+        }
+    }
 }

@@ -279,6 +279,12 @@ impl Identity {
         })
     }
 
+    /// When the key became the node's: when its certificate was signed, to the minute.
+    #[must_use]
+    pub fn made(&self) -> Timestamp {
+        Certificate::check(&self.kill).map_or(Timestamp::EPOCH, |kill| kill.issued)
+    }
+
     /// The successor's key becomes the node's, and gets a successor and a certificate of its own; the connections get
     /// a new key too, since whoever took the one took the other. Call it with the folder's lock in hand.
     ///
@@ -498,6 +504,7 @@ pub fn sequence_of(text: &[u8]) -> Result<u64, &'static str> {
 struct Certificate {
     author: NodeId,
     successor: NodeId,
+    issued: Timestamp,
     bytes: Vec<u8>,
 }
 
@@ -519,6 +526,7 @@ impl Certificate {
         };
         Ok(Certificate {
             author: signed.author(),
+            issued: kill.issued.start(),
             successor: kill.successor.ok_or("it names no successor")?,
             bytes: bytes.to_vec(),
         })
