@@ -743,14 +743,32 @@ fn of_what_was_seen_strangers_words_are_forgotten_first_and_in_them_what_expires
                 "in, fresh [0]",
             ),
             (says(2, lived(7, 6)).by(Standing::Stranger), "in, fresh [0]"),
+            (
+                says(2, lived(1, 7)).by(Standing::Vouched(9_000)),
+                "in, fresh [0]",
+            ),
+            (
+                says(2, lived(1, 8)).by(Standing::Vouched(10_000)),
+                "in, fresh [0]",
+            ),
         ],
     );
-    let seen: Vec<u8> = [(1, 1), (9, 2), (8, 3), (2, 4), (2, 5), (7, 6)]
+    let all = [
+        (1, 1),
+        (9, 2),
+        (8, 3),
+        (2, 4),
+        (2, 5),
+        (7, 6),
+        (1, 7),
+        (1, 8),
+    ];
+    let seen: Vec<u8> = all
         .into_iter()
         .filter(|(hours, last)| admission.has_seen(&id_of(2, lived(*hours, *last))))
         .map(|(_, last)| last)
         .collect();
-    assert_eq!((seen, admission.seen_len()), (vec![1, 2, 4, 5], 4));
+    assert_eq!((seen, admission.seen_len()), (vec![1, 5, 7, 8], 4));
 }
 
 #[test]
