@@ -235,6 +235,30 @@ fn invented_ids_are_named_once_and_within_the_budget() {
 }
 
 #[test]
+fn what_is_here_is_not_needed_whatever_time_they_say_it_has() {
+    let set = Set::from([(id(1), 5), (id(2), 6)]);
+    let (mut initiator, _) = Initiator::start(items(&set, SALT)).unwrap();
+    // Up to the second 2, where nothing is: a list of two.
+    let mut answer = vec![0x61, 3, 0, 2, 2];
+    answer.extend(salted(&SALT, &id(1)));
+    answer.extend(salted(&SALT, &id(3)));
+    let expected = Step::Done {
+        have: vec![],
+        need: vec![salted(&SALT, &id(3))],
+    };
+    assert_eq!(initiator.next(&answer), Ok(expected));
+}
+
+#[test]
+fn the_last_second_there_is_is_compared_too() {
+    let mut ours = Set::from([(id(1), u64::MAX), (id(2), 0)]);
+    let mut theirs = Set::from([(id(3), u64::MAX), (id(4), u64::MAX - 1)]);
+    theirs.extend((10..100).map(|number| (id(number), u64::MAX)));
+    exchange(&mut ours, &mut theirs);
+    assert_eq!((ours.len(), &ours), (94, &theirs));
+}
+
+#[test]
 fn frames_that_are_none() {
     let never = |_| -> Items { panic!("nothing is gathered for it") };
     assert_eq!(respond(never, &[]), Err(SyncError::Short));
