@@ -221,6 +221,8 @@ fn invented_ids_are_named_once_and_within_the_budget() {
         let ids = (0..1_800).flat_map(|i| id(if i < 900 { i } else { rounds * 10_000 + i }).0);
         answer.extend(ids);
         // And then a range that differs, so that it goes on.
+        answer.extend([0, 0, 1]);
+        answer.extend([1; 16]);
         let step = initiator.next(&answer).unwrap();
         let (is_done, need) = match step {
             Step::Ask { need, .. } => (false, need),
@@ -231,7 +233,24 @@ fn invented_ids_are_named_once_and_within_the_budget() {
             break;
         }
     }
+    assert_eq!(rounds, u64::from(limits::SYNC_ROUNDS_MAX));
     assert_eq!(named as u64, 900 + rounds * 900);
+}
+
+#[test]
+fn who_makes_us_talk_is_left_when_the_bytes_are_spent() {
+    let set: Set = (0..4_000).map(|number| (id(number), number)).collect();
+    let (mut initiator, _) = Initiator::start(items(&set, SALT)).unwrap();
+    // Two thousand ranges of two seconds, none of which has our fingerprint.
+    let mut answer = vec![0x61];
+    for _ in 0..2_000 {
+        answer.extend([3, 0, 1]);
+        answer.extend([1; 16]);
+    }
+    while let Step::Ask { .. } = initiator.next(&answer).unwrap() {}
+    assert!(initiator.rounds() < limits::SYNC_ROUNDS_MAX && !initiator.is_whole());
+    assert!(initiator.bytes() > limits::SYNC_BYTES_MAX);
+    assert!(initiator.bytes() < limits::SYNC_BYTES_MAX + 2 * limits::SYNC_FRAME_MAX);
 }
 
 #[test]
