@@ -669,6 +669,96 @@ mod tests {
         }
     }
 
+    fn task() -> (Task, mpsc::Receiver<Word>) {
+        let config = NetConfig::new(zeroize::Zeroizing::new([1; 32]));
+        let (_orders, taken) = mpsc::channel(1);
+        let counters = Arc::new(Counters::default());
+        let (task, words, _) = Task::new(&config, Way::Memory, taken, counters).unwrap();
+        (task, words)
+    }
+
+    fn connect(task: &mut Task, peer: PeerId, connection: usize, from: &str) {
+        let endpoint = ConnectedPoint::Listener {
+            local_addr: "/ip4/10.0.0.1/tcp/4747".parse().unwrap(),
+            send_back_addr: from.parse().unwrap(),
+        };
+        task.connected(peer, ConnectionId::new_unchecked(connection), &endpoint);
+    }
+
+    fn somebody() -> PeerId {
+        libp2p::identity::Keypair::generate_ed25519()
+            .public()
+            .to_peer_id()
+    }
+
+    #[tokio::test]
+    async fn when_nobody_listens_messages_are_dropped_and_nothing_else() {
+        let (mut task, mut words) = task();
+        let bring = |task: &mut Task, n: usize, peer: PeerId| {
+            let data = n.to_string().into_bytes();
+            let message = gossipsub::Message {
+                source: None,
+                data: data.clone(),
+                sequence_number: None,
+                topic: gossipsub::TopicHash::from_raw("topic"),
+            };
+            task.brought(peer, gossipsub::MessageId::new(&data), message);
+        };
+        for n in 0..6000 {
+            // Each brings few, so that it is the queue that is full.
+            let peer = somebody();
+            connect(&mut task, peer, n, "/ip4/9.9.9.9/tcp/1");
+            bring(&mut task, n, peer);
+            task.disconnected(peer, ConnectionId::new_unchecked(n));
+        }
+        let figures = task.counters.figures();
+        assert_eq!(figures.messages_in, 6000);
+        assert!(figures.messages_dropped > 2000, "{figures:?}");
+        assert_eq!(figures.judgements_pending, 6000 - figures.messages_dropped);
+        assert!(task.outbox.is_full(), "the swarm pauses");
+        let (mut came, mut went, mut messages) = (0, 0, 0);
+        while let Ok(word) = words.try_recv() {
+            task.outbox.move_up();
+            match word {
+                Word::Connected { .. } => came += 1,
+                Word::Disconnected { .. } => went += 1,
+                Word::Message { .. } => messages += 1,
+                _ => {}
+            }
+        }
+        assert_eq!((came, went), (6000, 6000));
+        assert_eq!(messages, figures.judgements_pending);
+        // A stranger to us, as if its connection were gone already: no panic, no word.
+        bring(&mut task, 7000, somebody());
+        assert!(words.try_recv().is_err());
+        assert!(task.links.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_crowd_pays_and_a_friend_does_not() {
+        let (mut task, _words) = task();
+        let peers: Vec<PeerId> = (0..8).map(|_| somebody()).collect();
+        for (n, peer) in peers.iter().enumerate() {
+            connect(&mut task, *peer, n, "/ip6/2a00:1:2:3::4/tcp/1");
+        }
+        let place = convert::place_of("2a00:1:2:ffff::1".parse().unwrap()).unwrap();
+        assert_eq!(task.crowds.penalty(place), -45.0);
+        let friend = from_peer(&peers[0]).unwrap();
+        let addresses = Vec::new();
+        task.obey(Order::Befriend {
+            peer: friend,
+            addresses,
+        });
+        assert_eq!(task.crowds.penalty(place), -20.0);
+        task.obey(Order::Unfriend { peer: friend });
+        assert_eq!(task.crowds.penalty(place), -45.0);
+        for (n, peer) in peers.iter().enumerate() {
+            task.disconnected(*peer, ConnectionId::new_unchecked(n));
+        }
+        assert_eq!(task.crowds.penalty(place), 0.0);
+        assert!(task.links.is_empty());
+    }
+
     #[test]
     fn nobody_brings_more_than_is_bounded() {
         let mut now = tokio::time::Instant::now();
