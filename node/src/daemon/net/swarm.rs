@@ -56,6 +56,9 @@ pub(super) const ASKED_BY_ONE_MAX: usize = 8;
 const ASKED_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// A connection that closed sooner was none: the other side is full, or will not have us.
 const STOOD: Duration = Duration::from_secs(10);
+/// A second connection to a peer is closed after so long: it was dialled at the same time, or to try whether we can be
+/// reached, or it led through a relay. Left alone they would use up what one peer may have.
+const SURPLUS: Duration = Duration::from_secs(30);
 /// A connection that is idle stays: whom we know is worth more than a socket. (A year.)
 const IDLE: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -109,6 +112,17 @@ impl Link {
             self.excess = 0;
         }
         true
+    }
+
+    /// Connections beside the oldest direct one that have had their time.
+    fn surplus(&self, now: Instant) -> Vec<ConnectionId> {
+        let mut by_age: Vec<_> = self.connections.iter().collect();
+        by_age.sort_by_key(|(_, connection)| (connection.is_relayed, connection.since));
+        let beside = by_age.into_iter().skip(1);
+        beside
+            .filter(|(_, connection)| connection.since + SURPLUS <= now)
+            .map(|(id, _)| *id)
+            .collect()
     }
 
     fn is_ours(&self) -> bool {
@@ -242,6 +256,7 @@ impl Task {
     fn tick(&mut self) {
         let now = tokio::time::Instant::now();
         self.give_up_asking(now);
+        self.close_surplus(now);
         self.keep_ways_open(now);
     }
 
@@ -434,6 +449,20 @@ impl Task {
         self.count_links();
         if is_last {
             self.outbox.say(Word::Disconnected { peer: id });
+        }
+    }
+
+    /// One of two peers closes, or they would close different ones, and never under a question.
+    fn close_surplus(&mut self, now: Instant) {
+        let me = *self.swarm.local_peer_id();
+        let links = self.links.iter();
+        let surplus: Vec<ConnectionId> = links
+            .filter(|(peer, link)| me < **peer && link.connections.len() > 1 && link.asks == 0)
+            .filter(|(_, link)| self.asking.values().all(|asking| asking.to != link.id))
+            .flat_map(|(_, link)| link.surplus(now))
+            .collect();
+        for connection in surplus {
+            self.swarm.close_connection(connection);
         }
     }
 
@@ -757,6 +786,36 @@ mod tests {
         }
         assert_eq!(task.crowds.penalty(place), 0.0);
         assert!(task.links.is_empty());
+    }
+
+    #[test]
+    fn of_several_connections_the_oldest_direct_one_stays() {
+        let now = tokio::time::Instant::now();
+        let mut link = link(now);
+        for (n, is_relayed, age_s) in [
+            (1, true, 100),
+            (2, false, 50),
+            (3, false, 40),
+            (4, false, 5),
+        ] {
+            let connection = Connection {
+                place: None,
+                remote: "/ip4/9.9.9.9/tcp/1".parse().unwrap(),
+                is_relayed,
+                is_ours: false,
+                since: now - Duration::from_secs(age_s),
+            };
+            let id = ConnectionId::new_unchecked(n);
+            link.connections.insert(id, connection);
+        }
+        let ids = |ids: &[usize]| -> Vec<ConnectionId> {
+            ids.iter()
+                .map(|n| ConnectionId::new_unchecked(*n))
+                .collect()
+        };
+        assert_eq!(link.surplus(now), ids(&[3, 1]));
+        link.connections.retain(|_, c| c.is_relayed);
+        assert!(link.surplus(now).is_empty());
     }
 
     #[test]
