@@ -9,7 +9,7 @@ use crate::family::Family;
 use crate::id::hex;
 use crate::report::Slot;
 use crate::signed::{Object, Signed};
-use crate::ticket::{Relation, Ticket, Token};
+use crate::ticket::{Relation, Ticket, Token, words};
 use crate::vouch::Minute;
 
 /// All there are, in the order of the wire.
@@ -334,7 +334,9 @@ fn names() {
         hex(&secret.seal(b"word")),
         "bbd0a6c88605bffadcea4e9f9026e1a4034fe00a8b5faa7e5754c279300070b548ad86035b5c2a6b6bf8bff4"
     );
-    assert_eq!(ticket().words(node(4)), [1298, 111, 661, 1535]);
+    let ticket = ticket();
+    let four = words(ticket.issuer, node(4), ticket.token);
+    assert_eq!(four, [1298, 111, 661, 1535]);
     let salted = crate::sync::salted(&[3; 16], &id);
     assert_eq!(
         hex(&salted),
