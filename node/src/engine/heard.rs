@@ -105,10 +105,8 @@ impl Engine {
                 self.heard_report(&report, standing, now, actions)
             }
             Heard::Retracted {
-                author,
-                standing,
-                subject,
-            } => self.heard_retraction(author, standing, subject, actions),
+                standing, subject, ..
+            } => self.heard_retraction(standing, subject, actions),
             Heard::Word { author, seq, wish } => self.heard_word(author, seq, wish, now, actions),
             Heard::Remembered { seq, wish } => {
                 if let Some(about) = about_of(&wish) {
@@ -179,7 +177,6 @@ impl Engine {
     /// A sibling takes a report back: what rested on it ends, unless another one still says so.
     fn heard_retraction(
         &mut self,
-        author: NodeId,
         standing: Standing,
         subject: lymph_protocol::Subject,
         actions: &mut Vec<Action>,
@@ -187,14 +184,12 @@ impl Engine {
         let Some(mesh) = self.mesh.as_ref().filter(|_| standing == Standing::Sibling) else {
             return;
         };
-        let others = mesh
+        // The author themselves may have seen it again since.
+        let stands = mesh
             .shelf()
             .about(subject)
-            .filter(|(by, live)| *by != author && !live.is_retracted);
-        if others
-            .into_iter()
-            .any(|(by, _)| mesh.standing(by) == Standing::Sibling)
-        {
+            .any(|(by, live)| !live.is_retracted && mesh.standing(by) == Standing::Sibling);
+        if stands {
             return;
         }
         if let Some(decision) = self
@@ -238,7 +233,13 @@ impl Engine {
                     length: until.since(now),
                     reason: Arc::from(format!("{reason} (said on {name})")),
                 };
-                let id = DetectionId(seq.rotate_left(32) ^ u64::from(author.as_bytes()[0]));
+                let is_new = self.decisions.until(target, Kind::Ban).is_none();
+                if is_new && !self.breaker.spend(&Spender::Sibling(author), now)
+                    || self.familiar.within(target, now).is_some()
+                {
+                    return self.hold_word(author, target, seq, &wish, now, actions);
+                }
+                let id = word_id(author, seq);
                 let ban = Ban {
                     id,
                     origin: Origin::Operator,
@@ -293,6 +294,36 @@ impl Engine {
             FleetWish::Expel(_) => return,
         };
         actions.push(Action::Notice(Notice::FromSibling { node: author, what }));
+    }
+
+    /// A sibling passes on more bans than it may, or one that would hit people with good sessions here.
+    fn hold_word(
+        &mut self,
+        author: NodeId,
+        target: Target,
+        seq: u64,
+        wish: &Wish,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) {
+        if self.protected.shield_of(target).is_some() {
+            return;
+        }
+        let why = match self.familiar.within(target, now) {
+            Some(_) => Why::GoodSession,
+            None => Why::Budget,
+        };
+        let decision = Decision {
+            id: word_id(author, seq),
+            target,
+            kind: wish.kind,
+            origin: Origin::Operator,
+            reason: Arc::clone(&wish.reason),
+            since: now,
+            until: now + wish.length,
+            step: 0,
+        };
+        self.held_back(decision, why, actions);
     }
 
     fn heard_entry(
@@ -391,6 +422,14 @@ impl Engine {
                 false_positive,
             }));
         }
+        // Nor of a ban that was not made here: somebody protected here may have no shield elsewhere.
+        wishes.retain(|wish| match wish {
+            FleetWish::Ban { net, .. } => target_of(*net).is_some_and(|target| {
+                let mut about = self.decisions.about(target);
+                about.any(|decision| decision.origin == Origin::Operator)
+            }),
+            _ => true,
+        });
         // Nobody is told what was refused here: a protected address, a full list.
         let is_refused = matches!(answer, Some(Action::Answer(Answer::Allowed(Err(_)))));
         for wish in wishes.into_iter().filter(|_| !is_refused) {
@@ -499,6 +538,11 @@ impl Engine {
         };
         self.with_mesh(now, actions, |mesh| mesh.saw(&seen, now));
     }
+}
+
+/// The id of a decision that a word asks for.
+fn word_id(author: NodeId, seq: u64) -> DetectionId {
+    DetectionId(seq.rotate_left(32) ^ u64::from(author.as_bytes()[0]))
 }
 
 fn wish_to_allow(entry: &allowlist::Entry) -> FleetWish {

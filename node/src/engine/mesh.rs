@@ -28,13 +28,14 @@ use std::time::Duration;
 use lymph_protocol::admission::{Admission, Caps, Standing};
 use lymph_protocol::audience::{Audience, Channel, CircleId};
 use lymph_protocol::report::Report;
+use lymph_protocol::seal::FleetSecret;
 use lymph_protocol::signed::{
     BadSignature, Keypair, OLDEST_VERSION, Object, Signed, Verified, WIRE_VERSION,
 };
 use lymph_protocol::ticket::Relation as Offer;
 use lymph_protocol::vouch::{Degree, Kill, VouchWeight};
 use lymph_protocol::word::Wish;
-use lymph_protocol::{NodeId, Timestamp, TransportId};
+use lymph_protocol::{NodeId, ObjectId, Timestamp, TransportId};
 
 pub use kept::{Consent, Kept, KeptKey, Known};
 pub use reporting::Seen;
@@ -55,6 +56,8 @@ pub enum Input {
     Connected(TransportId),
     /// The last one is gone.
     Disconnected(TransportId),
+    /// A peer that is connected is at this address: it was not only said, the connection comes from there or leads there.
+    SeenAt(TransportId, IpAddr),
     /// Somebody handed something on, by gossip.
     Frame {
         /// What to answer under.
@@ -381,6 +384,8 @@ pub struct Mesh {
     own_vouches: BTreeMap<NodeId, Verified<Object>>,
     catching_up: CatchingUp,
     checking: BTreeMap<u64, Checking>,
+    /// What was kept on disk and is to be checked again, what matters most first.
+    restoring: BTreeMap<(bool, usize), (ObjectId, Audience, Bytes)>,
     asking: BTreeMap<u64, (TransportId, Question)>,
     next_number: u64,
     next_tidy: Timestamp,
@@ -418,6 +423,7 @@ impl Mesh {
             own_vouches: BTreeMap::new(),
             catching_up: CatchingUp::default(),
             checking: BTreeMap::new(),
+            restoring: BTreeMap::new(),
             asking: BTreeMap::new(),
             next_number: 1,
             next_tidy: now + TIDY,
@@ -438,7 +444,9 @@ impl Mesh {
             Input::Disconnected(peer) => {
                 self.connected.remove(&peer);
                 self.catching_up.gone(peer);
+                self.give_up_asking(|of| of == peer, now, &mut effects);
             }
+            Input::SeenAt(peer, address) => self.seen_at(peer, address, &mut effects),
             Input::Frame {
                 message,
                 from,
@@ -465,6 +473,7 @@ impl Mesh {
         self.catch_up(now, &mut effects);
         self.pairing.tick(now, &mut effects);
         self.retry_joins(now, &mut effects);
+        self.check_restored(now, &mut effects);
         if self.next_tidy <= now {
             self.next_tidy = now + TIDY;
             self.tidy(now, &mut effects);
@@ -478,7 +487,11 @@ impl Mesh {
         let all = [
             (Some(self.next_tidy), "the mesh is tidied"),
             (self.reporting.next_due(), "a report is due"),
-            (self.catching_up.next_due(), "it is time to catch up"),
+            (
+                self.catching_up
+                    .next_due(|peer| self.transports.contains_key(&peer)),
+                "it is time to catch up",
+            ),
             (self.pairing.next_end(), "an invitation ends"),
         ];
         let all = all.into_iter().filter_map(|(at, why)| Some((at?, why)));
@@ -502,6 +515,21 @@ impl Mesh {
         }
         self.distrusted.retain(|_, until| *until > now);
         self.renew(now, effects);
+    }
+
+    /// Whoever these peers were asked will not hear an answer.
+    fn give_up_asking(
+        &mut self,
+        is_one: impl Fn(TransportId) -> bool,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let asked = self.asking.iter().filter(|(_, (peer, _))| is_one(*peer));
+        let numbers: Vec<_> = asked.map(|(number, _)| *number).collect();
+        for number in numbers {
+            let why = "the connection is gone".to_owned();
+            self.answered(number, Err(why), now, effects);
+        }
     }
 
     /// Ask a peer something, if there is room for one more question.
@@ -609,15 +637,27 @@ impl Mesh {
             let Some(bytes) = self.in_version(said, version) else {
                 continue;
             };
-            let bytes = match (audience, &self.fleet) {
-                (Audience::Fleet(id), Some(fleet)) if id == fleet.secret.fleet() => {
-                    fleet.secret.seal(&bytes)
-                }
-                (Audience::Fleet(_), _) => return,
-                (Audience::Public | Audience::Circle(_), _) => bytes.to_vec(),
+            let bytes = match (audience, self.secret_of(audience)) {
+                (_, Some(secret)) => secret.seal(&bytes),
+                (Audience::Fleet(_), None) => return,
+                (Audience::Public | Audience::Circle(_), None) => bytes.to_vec(),
             };
             let topic = audience.topic(channel, version);
             effects.push(Effect::Net(Net::Publish { topic, bytes }));
+        }
+    }
+
+    /// What an audience's frames are sealed with. A circle's is its id, which only its members have: a topic names no more
+    /// than the beginning of it.
+    fn secret_of(&self, audience: Audience) -> Option<FleetSecret> {
+        match audience {
+            Audience::Fleet(id) => {
+                let fleet = self.fleet.as_ref();
+                let fleet = fleet.filter(|fleet| fleet.secret.fleet() == id);
+                fleet.map(|fleet| fleet.secret.clone())
+            }
+            Audience::Circle(id) => Some(FleetSecret::from_bytes(id.0)),
+            Audience::Public => None,
         }
     }
 
@@ -728,15 +768,12 @@ impl Mesh {
         self.reporting.waiting()
     }
 
-    /// Addresses of siblings, as far as they say them.
+    /// Addresses at which siblings were met. What they only say is not believed: others may have talked them into it.
     #[must_use]
     pub fn sibling_addresses(&self) -> Vec<IpAddr> {
-        let siblings = self
-            .known
-            .values()
-            .filter(|known| known.degree == Degree::Sibling);
-        let texts = siblings.flat_map(|known| &known.addresses);
-        let mut all: Vec<_> = texts.filter_map(|text| address_of(text)).collect();
+        let is_sibling = |node: &NodeId| self.standing(*node) == Standing::Sibling;
+        let siblings = self.known.iter().filter(|(node, _)| is_sibling(node));
+        let mut all: Vec<_> = siblings.flat_map(|(_, known)| known.seen.clone()).collect();
         all.sort_unstable();
         all.dedup();
         all
@@ -782,15 +819,6 @@ impl Mesh {
             .chain(public)
             .chain(invitations)
             .chain(objects)
-    }
-}
-
-/// The address in a multiaddress such as `/ip4/192.0.2.1/tcp/4747`.
-fn address_of(multiaddress: &str) -> Option<IpAddr> {
-    let mut parts = multiaddress.split('/').skip(1);
-    match (parts.next()?, parts.next()?) {
-        ("ip4" | "ip6", address) => address.parse().ok(),
-        _ => None,
     }
 }
 

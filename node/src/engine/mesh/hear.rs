@@ -4,7 +4,7 @@ use lymph_protocol::admission::{Path, Refusal, Standing, Why};
 use lymph_protocol::ask::{Answer, Ask, Refusal as No};
 use lymph_protocol::audience::Audience;
 use lymph_protocol::limits;
-use lymph_protocol::signed::{BadSignature, Object, Signed, Verified};
+use lymph_protocol::signed::{BadSignature, Kind, Object, Signed, Verified};
 use lymph_protocol::word::Wish;
 use lymph_protocol::{NodeId, Timestamp, TransportId};
 
@@ -20,6 +20,9 @@ impl From<Refusal> for Judgement {
         }
     }
 }
+
+/// Words of one sibling that are remembered: two thousand unbans, and the rest of a week.
+const WORDS_MAX: usize = 4_096;
 
 fn judge(message: u64, verdict: Judgement) -> Effect {
     Effect::Net(Net::Judge { message, verdict })
@@ -66,17 +69,20 @@ impl Mesh {
         let Some(audience) = Audience::of_topic(topic, joined.iter()) else {
             return effects.push(judge(message, Judgement::Ignore));
         };
-        let opened = match (audience, &self.fleet) {
-            (Audience::Fleet(_), Some(fleet)) => fleet.secret.open(bytes),
-            (Audience::Fleet(_) | Audience::Circle(_) | Audience::Public, _) => {
-                Some(bytes.to_vec())
-            }
+        let opened = match self.secret_of(audience) {
+            Some(secret) => secret.open(bytes),
+            None => Some(bytes.to_vec()),
         };
-        // No sibling makes bytes that the secret does not open, and all siblings see that.
+        // No sibling or member makes bytes that the secret does not open, and all of them see that.
         let Some(bytes) = opened else {
             return effects.push(judge(message, Judgement::Reject));
         };
-        match self.first(from, Path::Gossip, audience, &bytes, now) {
+        // Only siblings can seal: they are not slowed down, since the word that matters most may come after a thousand others.
+        let path = match audience {
+            Audience::Fleet(_) => Path::Asked,
+            Audience::Circle(_) | Audience::Public => Path::Gossip,
+        };
+        match self.first(from, path, audience, &bytes, now) {
             Err(refusal) => effects.push(judge(message, refusal.into())),
             Ok(signed) => {
                 if !self.check(signed, from, Purpose::Gossip { message }, effects) {
@@ -119,31 +125,45 @@ impl Mesh {
             .first(from, path, audience, bytes, now, standing)
     }
 
-    /// Somebody gave these: they were asked for, or are handed over.
+    /// Somebody gave these. What was asked for, or comes from somebody we know, costs them nothing; a stranger who hands
+    /// something over pays for it as for gossip. Some room is left for gossip's own signatures.
     pub(super) fn given(
         &mut self,
         from: TransportId,
         audience: Audience,
         objects: &[Vec<u8>],
+        is_wanted: bool,
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
+        let path = match is_wanted || self.transports.contains_key(&from) {
+            true => Path::Asked,
+            false => Path::Gossip,
+        };
         for bytes in objects.iter().take(limits::FETCH_MAX) {
-            if let Ok(signed) = self.first(from, Path::Asked, audience, bytes, now) {
-                self.check(signed, from, Purpose::Given, effects);
+            if self.checking.len() >= self.limits.verifying_max / 4 * 3 {
+                return;
+            }
+            match self.first(from, path, audience, bytes, now) {
+                Ok(signed) => drop(self.check(signed, from, Purpose::Given, effects)),
+                Err(Refusal::Ignore(Why::PeerTooFast)) => return,
+                Err(_) => {}
             }
         }
     }
 
-    /// Something that was kept on disk, from a run before.
-    pub(super) fn restored_object(
-        &mut self,
-        audience: Audience,
-        bytes: &[u8],
-        effects: &mut Vec<Effect>,
-    ) {
-        if let Ok(signed) = Signed::parse(bytes, audience) {
-            self.check(signed, self.transport, Purpose::Restored, effects);
+    /// Check what was kept on disk from a run before, as many at once as there is room for.
+    pub(super) fn check_restored(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        while self.checking.len() < self.limits.verifying_max / 2
+            && let Some((_, (id, audience, bytes))) = self.restoring.pop_first()
+        {
+            match Signed::parse(&bytes, audience) {
+                Ok(signed) if signed.unverified().expires() > now => {
+                    self.check(signed, self.transport, Purpose::Restored, effects);
+                }
+                // Over, or written by another version.
+                Ok(_) | Err(_) => effects.push(Effect::Remove(KeptKey::Object(id))),
+            }
         }
     }
 
@@ -173,7 +193,10 @@ impl Mesh {
                 // What is refused here was asked for, so nobody is to blame.
                 let _ = self.admit(&object, now, effects);
             }
-            (Purpose::Restored, Ok(object)) => self.remember_restored(&object, now, effects),
+            (Purpose::Restored, Ok(object)) => {
+                self.remember_restored(&object, now, effects);
+                self.check_restored(now, effects);
+            }
             (Purpose::Hello { channel }, Ok(object)) => {
                 self.hello_checked(from, channel, &object, now, effects)
             }
@@ -245,7 +268,10 @@ impl Mesh {
                 }));
             }
         }
-        self.hear(object, standing, now, effects);
+        // What comes late, after what holds in its place, is kept for others and changes nothing here.
+        if !admitted.is_overtaken {
+            self.hear(object, standing, now, effects);
+        }
         Ok(())
     }
 
@@ -295,9 +321,8 @@ impl Mesh {
             }
             Object::Contact(contact) => match audience {
                 Audience::Fleet(_) => self.sibling_contact(author, contact, now, effects),
-                Audience::Circle(_) | Audience::Public => {
-                    self.keep_contact(author, contact, effects)
-                }
+                // Where somebody else is, they say themselves, face to face.
+                Audience::Circle(_) | Audience::Public => {}
             },
             Object::Word(word) => {
                 if let Wish::Expel(node) = &word.wish {
@@ -375,7 +400,7 @@ impl Mesh {
         effects: &mut Vec<Effect>,
     ) {
         let standing = self.standing(object.author());
-        let _ = self.admission.verified(object, now, standing);
+        self.admission.restored(object, now, standing);
         if let Object::Word(word) = object.object() {
             effects.push(Effect::Heard(Heard::Remembered {
                 seq: word.seq,
@@ -399,6 +424,16 @@ impl Mesh {
     ) {
         let author = object.author();
         let is_own = author == self.keypair.id();
+        let (audience, kind) = (object.audience(), object.object().kind());
+        let most = match kind {
+            Kind::Vouch | Kind::Revocation | Kind::Contact => limits::VOUCHES_PER_ISSUER,
+            Kind::Word => WORDS_MAX,
+            _ => usize::MAX,
+        };
+        // Whoever says more than anybody honest needs is not remembered with all of it.
+        if !is_own && self.shelf.count_of(audience, kind, author) >= most {
+            return;
+        }
         let is_report = matches!(
             object.object(),
             Object::Report(_)
@@ -409,7 +444,6 @@ impl Mesh {
         );
         let rank = match self.standing(author) {
             Standing::Own | Standing::Sibling => Rank::Own,
-            Standing::Vouched(_) if !is_report => Rank::Own,
             Standing::Vouched(_) => Rank::Known,
             Standing::Stranger | Standing::Muted
                 if matches!(object.audience(), Audience::Fleet(_)) =>
@@ -418,7 +452,7 @@ impl Mesh {
             }
             Standing::Stranger | Standing::Muted => Rank::Stranger,
         };
-        let is_kept = is_own || (!is_report && rank == Rank::Own);
+        let is_kept = is_own || !is_report && rank != Rank::Stranger;
         if let Object::Vouch(vouch) = object.object()
             && is_own
             && self.known.contains_key(&vouch.subject)
@@ -458,7 +492,9 @@ impl Mesh {
     ) {
         let node = self.node_at(from);
         if node.is_some_and(|node| self.standing(node) == Standing::Muted)
-            || !self.catching_up.may_ask(from, bytes.len(), now)
+            || !self
+                .catching_up
+                .may_ask(from, node.is_some(), bytes.len(), now)
         {
             return self.refuse(channel, No::Busy, effects);
         }
@@ -495,7 +531,7 @@ impl Mesh {
             Ask::Push { audience, objects } => {
                 // A vouch for us and a fleet's words are taken from those we know, whatever else is shared.
                 if is_shared(&audience) || node.is_some() && audience == Audience::Public {
-                    self.given(from, audience, &objects, now, effects);
+                    self.given(from, audience, &objects, false, now, effects);
                     self.reply(channel, &Answer::Taken, effects);
                 } else {
                     self.refuse(channel, No::NotYours, effects);
@@ -541,7 +577,7 @@ impl Mesh {
                 );
             }
             Ask::Reconcile { .. } | Ask::Fetch { .. } => {
-                self.reconcile_asked(channel, ask, effects)
+                self.reconcile_asked(channel, from, ask, now, effects)
             }
         }
     }
@@ -623,7 +659,7 @@ impl Mesh {
                 }
             }
             (Question::Vouches(audience), Ok(Answer::Objects { objects, cursor })) => {
-                self.given(peer, audience, &objects, now, effects);
+                self.given(peer, audience, &objects, true, now, effects);
                 self.catching_up.read_to(peer, audience, cursor);
                 if !objects.is_empty() {
                     let ask = Ask::Vouches { audience, cursor };
@@ -631,7 +667,7 @@ impl Mesh {
                 }
             }
             (Question::Digest(audience), Ok(Answer::Objects { objects, .. })) => {
-                self.given(peer, audience, &objects, now, effects);
+                self.given(peer, audience, &objects, true, now, effects);
             }
             (Question::Rekey(node), Ok(Answer::Taken)) => self.rekeyed(node),
             (
@@ -675,7 +711,7 @@ impl Mesh {
 
     /// What was kept on disk comes back.
     pub fn restore(&mut self, kept: Kept, now: Timestamp) -> Vec<Effect> {
-        let mut effects = Vec::new();
+        let effects = Vec::new();
         match kept {
             Kept::Known(node, known) => {
                 if let Some(transport) = known.transport {
@@ -702,8 +738,13 @@ impl Mesh {
             }
             Kept::Public(consent) => self.public = consent,
             Kept::Invitation(token, invitation) => self.pairing.restore(token, invitation, now),
-            Kept::Object(_, audience, bytes) => {
-                self.restored_object(audience, &bytes, &mut effects)
+            // Words first: they keep older ones from doing anything. Then own reports and whom to believe.
+            Kept::Object(id, audience, bytes) => {
+                let kind = bytes.get(1).copied().unwrap_or(0);
+                let rank = (kind != Kind::Word as u8, self.restoring.len());
+                if self.restoring.len() < self.limits.objects_max {
+                    self.restoring.insert(rank, (id, audience, bytes));
+                }
             }
             Kept::Sequence(seq) => {
                 self.last_seq = self.last_seq.max(seq);
@@ -716,6 +757,8 @@ impl Mesh {
     /// Everything is restored: take up the connections and topics again.
     pub fn start(&mut self, now: Timestamp) -> Vec<Effect> {
         let mut effects = Vec::new();
+        self.give_up_asking(|_| true, now, &mut effects);
+        self.check_restored(now, &mut effects);
         for audience in self.joined() {
             effects.extend(
                 audience

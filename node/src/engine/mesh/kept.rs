@@ -1,5 +1,6 @@
 //! What of the mesh outlives the process. Most of it is the operator's word and is kept as carefully.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use lymph_protocol::audience::{Audience, CircleId};
@@ -107,6 +108,8 @@ pub struct Known {
     pub circle: Option<CircleId>,
     /// Until when it vouches for us, as far as we heard.
     pub vouches_until: Option<Minute>,
+    /// Addresses at which it was met, the newest last.
+    pub seen: Vec<IpAddr>,
 }
 
 /// A circle that this node is in.

@@ -633,7 +633,7 @@ impl Mesh {
         };
         self.vouch_for(node, now, effects);
         if let Some(audience) = audience {
-            self.given(from, audience, &joined.objects, now, effects);
+            self.given(from, audience, &joined.objects, true, now, effects);
             let own = self
                 .shelf
                 .of_kind(audience, Kind::Contact)

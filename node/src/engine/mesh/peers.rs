@@ -13,6 +13,8 @@ use lymph_protocol::{NodeId, Timestamp, TransportId};
 use super::kept::{Kept, KeptKey, Known};
 use super::{Effect, Heard, Mesh, Net, Notice, Question, first_weight};
 
+/// At how many addresses a node was met, as far as that is remembered.
+const SEEN_MAX: usize = 4;
 /// How long what this node says of where it is holds.
 const CONTACT_LIFE: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 60);
 
@@ -192,6 +194,30 @@ impl Mesh {
         }
     }
 
+    /// A peer was met at an address.
+    pub(super) fn seen_at(
+        &mut self,
+        peer: TransportId,
+        address: std::net::IpAddr,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(node) = self.node_at(peer) else {
+            return;
+        };
+        let Some(known) = self.known.get_mut(&node) else {
+            return;
+        };
+        if known.seen.contains(&address) {
+            return;
+        }
+        known.seen.push(address);
+        if known.seen.len() > SEEN_MAX {
+            known.seen.remove(0);
+        }
+        effects.push(Effect::Save(Kept::Known(node, known.clone())));
+        effects.push(Effect::Heard(Heard::SiblingsChanged));
+    }
+
     /// Keep what a node says about where it is, if we know it.
     pub(super) fn keep_contact(
         &mut self,
@@ -199,6 +225,11 @@ impl Mesh {
         contact: &Contact,
         effects: &mut Vec<Effect>,
     ) {
+        // Nobody takes over the transport of somebody else.
+        let holder = self.transports.get(&contact.transport);
+        if holder.is_some_and(|holder| *holder != node) {
+            return;
+        }
         let Some(known) = self
             .known
             .get_mut(&node)
@@ -274,6 +305,7 @@ impl Mesh {
             contact_expires: Minute(0),
             circle: None,
             vouches_until: None,
+            seen: Vec::new(),
         });
         // A friend who becomes a sibling is more than before; a sibling who is invited as a friend stays one.
         if degree == Degree::Sibling && known.degree != Degree::Sibling {

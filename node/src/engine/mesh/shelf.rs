@@ -68,6 +68,8 @@ pub struct Shelf {
     /// The newest report of each author about each subject and family, and how long it is remembered.
     live: BTreeMap<Voice, Live>,
     live_by_expiry: BTreeSet<(Timestamp, Voice)>,
+    /// How many of each kind an author has said.
+    counts: BTreeMap<(Audience, Kind, NodeId), usize>,
     /// Vouches, revocations, contacts and words in the order in which they came, for cursors.
     in_order: BTreeMap<u64, ObjectId>,
     next_place: u64,
@@ -83,6 +85,7 @@ impl Shelf {
             by_expiry: BTreeSet::new(),
             live: BTreeMap::new(),
             live_by_expiry: BTreeSet::new(),
+            counts: BTreeMap::new(),
             in_order: BTreeMap::new(),
             next_place: 1,
         }
@@ -120,6 +123,10 @@ impl Shelf {
             bytes: Arc::clone(object.bytes()),
             is_kept,
         };
+        *self
+            .counts
+            .entry((item.audience, item.kind, item.author))
+            .or_default() += 1;
         self.by_time.insert((item.audience, item.secs, id));
         self.by_worth.insert((rank, expires, id));
         self.by_expiry.insert((expires, id));
@@ -179,6 +186,13 @@ impl Shelf {
 
     fn remove(&mut self, id: ObjectId) -> Option<KeptKey> {
         let item = self.items.remove(&id)?;
+        let key = (item.audience, item.kind, item.author);
+        if let Some(count) = self.counts.get_mut(&key) {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(&key);
+            }
+        }
         self.by_time.remove(&(item.audience, item.secs, id));
         self.by_worth.remove(&(item.rank, item.expires, id));
         self.by_expiry.remove(&(item.expires, id));
@@ -232,6 +246,13 @@ impl Shelf {
             .map(|item| &item.bytes)
     }
 
+    /// The same, if others may hear of it.
+    pub(super) fn envelope_for_others(&self, audience: Audience, id: ObjectId) -> Option<&Bytes> {
+        let item = self.items.get(&id)?;
+        let is_open = self.by_time.contains(&(audience, item.secs, id));
+        is_open.then_some(&item.bytes)
+    }
+
     /// Vouches and the like that an audience was told, from a place on, and the place after them.
     pub(super) fn after_place(
         &self,
@@ -239,6 +260,8 @@ impl Shelf {
         cursor: u64,
         max: usize,
     ) -> (Vec<Bytes>, u64) {
+        // A place beyond the end is one of a list that a restart has ended.
+        let cursor = if cursor > self.next_place { 0 } else { cursor };
         let mut next = cursor;
         let mut envelopes = Vec::new();
         for (place, id) in self.in_order.range(cursor..) {
@@ -260,6 +283,14 @@ impl Shelf {
         let all = self.ids_since(audience, 0);
         all.filter_map(move |(_, id)| self.items.get(&id).filter(|item| item.kind == kind))
             .map(|item| (item.author, &item.bytes))
+    }
+
+    /// How many objects of a kind an author has said to an audience.
+    pub(super) fn count_of(&self, audience: Audience, kind: Kind, author: NodeId) -> usize {
+        self.counts
+            .get(&(audience, kind, author))
+            .copied()
+            .unwrap_or(0)
     }
 
     /// Live reports about a subject.

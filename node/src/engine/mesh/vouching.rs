@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use lymph_protocol::NodeId;
 use lymph_protocol::Timestamp;
+use lymph_protocol::admission::Standing;
 use lymph_protocol::ask::Ask;
 use lymph_protocol::audience::Audience;
 use lymph_protocol::limits;
@@ -46,6 +47,7 @@ impl Mesh {
             contact_expires: Minute(0),
             circle: None,
             vouches_until: None,
+            seen: Vec::new(),
         });
         (known.weight, known.is_listed) = (weight, is_listed && known.degree != Degree::Sibling);
         effects.push(Effect::Save(Kept::Known(node, known.clone())));
@@ -151,6 +153,7 @@ impl Mesh {
             .known
             .keys()
             .copied()
+            .filter(|node| self.standing(*node) != Standing::Muted)
             .filter(|node| {
                 self.own_vouches
                     .get(node)
