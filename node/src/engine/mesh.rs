@@ -27,12 +27,13 @@ use std::time::Duration;
 
 use lymph_protocol::admission::{Admission, Caps, Standing};
 use lymph_protocol::audience::{Audience, CircleId};
+use lymph_protocol::digest::Epoch;
 use lymph_protocol::report::Report;
 use lymph_protocol::signed::{BadSignature, Keypair, Object, Signed, Verified};
 use lymph_protocol::ticket::Relation as Offer;
 use lymph_protocol::vouch::{Degree, Kill, VouchWeight};
 use lymph_protocol::word::Wish;
-use lymph_protocol::{NodeId, Timestamp, TransportId};
+use lymph_protocol::{NodeId, ObjectId, Timestamp, TransportId};
 
 pub use kept::{Consent, Kept, KeptKey, Known};
 pub use reporting::Seen;
@@ -345,6 +346,8 @@ enum Question {
 const RESERVE: u64 = 60_000;
 /// Questions of ours that wait for an answer.
 const ASKING_MAX: usize = 256;
+/// Own objects whose numbers are remembered, to tell a clone's from them.
+const SPOKEN_MAX: usize = 16_384;
 /// How often expired things are looked for.
 const TIDY: Duration = Duration::from_secs(60);
 
@@ -359,7 +362,9 @@ pub struct Mesh {
     /// The last number that was given, and up to where they are reserved on disk.
     last_seq: u64,
     reserved_seq: u64,
-    started_at: Timestamp,
+    /// What was said in this run, by number: the only objects that may have a number from `own_from` on.
+    spoken: BTreeMap<u64, ObjectId>,
+    own_from: u64,
     rng: Rng,
     addresses: Vec<String>,
     connected: BTreeSet<TransportId>,
@@ -378,6 +383,9 @@ pub struct Mesh {
     shelf: Shelf,
     own_vouches: BTreeMap<NodeId, Verified<Object>>,
     catching_up: CatchingUp,
+    /// Digests are made from this hour on: of one that has begun already an earlier run may have made another.
+    digests_from: Epoch,
+    last_digest: Epoch,
     checking: BTreeMap<u64, Checking>,
     asking: BTreeMap<u64, (TransportId, Question)>,
     next_number: u64,
@@ -396,7 +404,8 @@ impl Mesh {
             transport: identity.transport,
             name: identity.name,
             host: identity.host,
-            started_at: now,
+            spoken: BTreeMap::new(),
+            own_from: now.millis().max(identity.sequence.saturating_add(1)),
             rng: Rng::new(seed),
             addresses: Vec::new(),
             connected: BTreeSet::new(),
@@ -415,6 +424,8 @@ impl Mesh {
             shelf: Shelf::new(limits.objects_max),
             own_vouches: BTreeMap::new(),
             catching_up: CatchingUp::default(),
+            digests_from: Epoch::of(now).next(),
+            last_digest: Epoch(0),
             checking: BTreeMap::new(),
             asking: BTreeMap::new(),
             next_number: 1,
@@ -487,8 +498,10 @@ impl Mesh {
     /// The clock was set: what waits begins anew.
     pub fn clock_stepped(&mut self, now: Timestamp) {
         self.next_tidy = now + TIDY;
-        self.started_at = self.started_at.min(now);
+        // An earlier run may have given what lies between the two times.
+        self.own_from = self.own_from.max(now.millis());
         self.admission = Admission::new(Caps::default());
+        self.digests_from = Epoch::of(now).max(self.last_digest).next();
         self.reporting.clock_stepped(now);
         self.catching_up = CatchingUp::default();
     }
@@ -585,10 +598,23 @@ impl Mesh {
             return None;
         }
         let said = self.keypair.sign(object, audience).ok()?;
+        self.spoke(&said);
         // What comes back to us by another way is known then.
         let _ = self.admission.verified(&said, now, Standing::Own);
         self.shelve(&said, now, effects);
         Some(said)
+    }
+
+    /// Remember what a number was given to. Full, the oldest is taken for an earlier run's.
+    fn spoke(&mut self, said: &Verified<Object>) {
+        if let Some(seq) = hear::number_of(said.object()) {
+            self.spoken.insert(seq, said.id());
+        }
+        while self.spoken.len() > SPOKEN_MAX
+            && let Some((oldest, _)) = self.spoken.pop_first()
+        {
+            self.own_from = self.own_from.max(oldest.saturating_add(1));
+        }
     }
 
     fn publish(&self, said: &Verified<Object>, effects: &mut Vec<Effect>) {
@@ -610,6 +636,12 @@ impl Mesh {
     #[must_use]
     pub fn id(&self) -> NodeId {
         self.keypair.id()
+    }
+
+    /// The last number that it gave out.
+    #[must_use]
+    pub fn last_seq(&self) -> u64 {
+        self.last_seq
     }
 
     /// This node's transport.
@@ -733,6 +765,8 @@ impl Mesh {
             .fleet
             .iter()
             .map(|fleet| Kept::Fleet(*fleet.secret.as_bytes()));
+        let behind = self.fleet.iter().flat_map(|fleet| &fleet.behind);
+        let behind = behind.map(|node| Kept::Behind(*node));
         let circles = self
             .circles
             .iter()
@@ -744,6 +778,7 @@ impl Mesh {
             .chain(muted)
             .chain(dead)
             .chain(fleet)
+            .chain(behind)
             .chain(circles)
             .chain(public)
             .chain(invitations)

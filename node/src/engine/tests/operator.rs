@@ -341,6 +341,8 @@ fn stopped(actions: &[Action]) -> Vec<(usize, usize)> {
         | Action::Save(_)
         | Action::Remove(_)
         | Action::Notice(_)
+        | Action::Net(_)
+        | Action::Enforce(_)
         | Action::Answer(_) => None,
     };
     actions.iter().filter_map(stopped).collect()
@@ -464,6 +466,8 @@ fn kinds(actions: &[Action]) -> Vec<Kind> {
         | Action::Save(_)
         | Action::Remove(_)
         | Action::Notice(_)
+        | Action::Net(_)
+        | Action::Enforce(_)
         | Action::Answer(_) => None,
     };
     actions.iter().filter_map(kind).collect()
