@@ -360,11 +360,27 @@ impl Engine {
         }
     }
 
+    /// What is said now overtakes what was said of it before, whatever clocks that was said by.
     fn tell_fleet(&mut self, wish: FleetWish, now: Timestamp, actions: &mut Vec<Action>) {
-        if let Some(about) = about_of(&wish) {
-            self.newest_words.note(about, now.millis());
+        let about = about_of(&wish);
+        let after = about.as_ref().map_or(0, |about| self.newest_about(about));
+        self.with_mesh(now, actions, |mesh| mesh.tell_fleet(wish, after, now));
+        let said = self.mesh.as_ref().map_or(0, |mesh| mesh.last_seq());
+        if let Some(about) = about {
+            self.newest_words.note(about, said.max(now.millis()));
         }
-        self.with_mesh(now, actions, |mesh| mesh.tell_fleet(wish, now));
+    }
+
+    /// The newest number of a word or a report about it.
+    fn newest_about(&self, about: &About) -> u64 {
+        let reported = match (about, &self.mesh) {
+            (About::Target(Target::Subject(subject)), Some(mesh)) => {
+                let live = mesh.shelf().about(*subject);
+                live.map(|(_, live)| live.report.seq).max()
+            }
+            _ => None,
+        };
+        self.newest_words.get(about).max(reported.unwrap_or(0))
     }
 
     /// Carry out a request here, and tell the fleet what came of it.

@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use lymph_protocol::admission::{Admission, Caps, Standing};
 use lymph_protocol::audience::{Audience, Channel, CircleId};
+use lymph_protocol::digest::Epoch;
 use lymph_protocol::report::Report;
 use lymph_protocol::seal::FleetSecret;
 use lymph_protocol::signed::{
@@ -350,6 +351,8 @@ enum Question {
 const RESERVE: u64 = 60_000;
 /// Questions of ours that wait for an answer.
 const ASKING_MAX: usize = 256;
+/// Own objects whose numbers are remembered, to tell a clone's from them.
+const SPOKEN_MAX: usize = 16_384;
 /// How often expired things are looked for.
 const TIDY: Duration = Duration::from_secs(60);
 
@@ -364,10 +367,14 @@ pub struct Mesh {
     /// The last number that was given, and up to where they are reserved on disk.
     last_seq: u64,
     reserved_seq: u64,
-    started_at: Timestamp,
+    /// What was said in this run, by number: the only objects that may have a number from `own_from` on.
+    spoken: BTreeSet<(u64, ObjectId)>,
+    own_from: u64,
     rng: Rng,
     addresses: Vec<String>,
     connected: BTreeSet<TransportId>,
+    /// Where those who are connected were met.
+    met: BTreeMap<TransportId, IpAddr>,
     admission: Admission,
     known: BTreeMap<NodeId, Known>,
     transports: BTreeMap<TransportId, NodeId>,
@@ -383,6 +390,9 @@ pub struct Mesh {
     shelf: Shelf,
     own_vouches: BTreeMap<NodeId, Verified<Object>>,
     catching_up: CatchingUp,
+    /// Digests are made from this hour on: of one that has begun already an earlier run may have made another.
+    digests_from: Epoch,
+    last_digest: Epoch,
     checking: BTreeMap<u64, Checking>,
     /// What was kept on disk and is to be checked again, what matters most first.
     restoring: BTreeMap<(bool, usize), (ObjectId, Audience, Bytes)>,
@@ -403,10 +413,12 @@ impl Mesh {
             transport: identity.transport,
             name: identity.name,
             host: identity.host,
-            started_at: now,
+            spoken: BTreeSet::new(),
+            own_from: now.millis().max(identity.sequence.saturating_add(1)),
             rng: Rng::new(seed),
             addresses: Vec::new(),
             connected: BTreeSet::new(),
+            met: BTreeMap::new(),
             admission: Admission::new(Caps::default()),
             known: BTreeMap::new(),
             transports: BTreeMap::new(),
@@ -422,6 +434,8 @@ impl Mesh {
             shelf: Shelf::new(limits.objects_max),
             own_vouches: BTreeMap::new(),
             catching_up: CatchingUp::default(),
+            digests_from: Epoch::of(now).next(),
+            last_digest: Epoch(0),
             checking: BTreeMap::new(),
             restoring: BTreeMap::new(),
             asking: BTreeMap::new(),
@@ -443,6 +457,7 @@ impl Mesh {
             }
             Input::Disconnected(peer) => {
                 self.connected.remove(&peer);
+                self.met.remove(&peer);
                 self.catching_up.gone(peer);
                 self.give_up_asking(|of| of == peer, now, &mut effects);
             }
@@ -502,8 +517,10 @@ impl Mesh {
     /// The clock was set: what waits begins anew.
     pub fn clock_stepped(&mut self, now: Timestamp) {
         self.next_tidy = now + TIDY;
-        self.started_at = self.started_at.min(now);
+        // An earlier run may have given what lies between the two times.
+        self.own_from = self.own_from.max(now.millis());
         self.admission = Admission::new(Caps::default());
+        self.digests_from = Epoch::of(now).max(self.last_digest).next();
         self.reporting.clock_stepped(now);
         self.catching_up = CatchingUp::default();
     }
@@ -618,12 +635,25 @@ impl Mesh {
         for version in OLDEST_VERSION..=WIRE_VERSION {
             let said = self.keypair.sign_as(version, object.clone(), audience);
             let said = said.ok()?;
+            self.spoke(&said);
             // What comes back to us by another way is known then.
             let _ = self.admission.verified(&said, now, Standing::Own);
             self.shelve(&said, now, effects);
             newest = Some(said);
         }
         newest
+    }
+
+    /// Remember what a number was given to. Full, the oldest is taken for an earlier run's.
+    fn spoke(&mut self, said: &Verified<Object>) {
+        if let Some(seq) = hear::number_of(said.object()) {
+            self.spoken.insert((seq, said.id()));
+        }
+        while self.spoken.len() > SPOKEN_MAX
+            && let Some((oldest, _)) = self.spoken.pop_first()
+        {
+            self.own_from = self.own_from.max(oldest.saturating_add(1));
+        }
     }
 
     /// Say it on the topics of every version that this build speaks, in that version's words.
@@ -684,6 +714,12 @@ impl Mesh {
     #[must_use]
     pub fn id(&self) -> NodeId {
         self.keypair.id()
+    }
+
+    /// The last number that it gave out.
+    #[must_use]
+    pub fn last_seq(&self) -> u64 {
+        self.last_seq
     }
 
     /// This node's transport.
@@ -804,6 +840,8 @@ impl Mesh {
             .fleet
             .iter()
             .map(|fleet| Kept::Fleet(*fleet.secret.as_bytes()));
+        let behind = self.fleet.iter().flat_map(|fleet| &fleet.behind);
+        let behind = behind.map(|node| Kept::Behind(*node));
         let circles = self
             .circles
             .iter()
@@ -815,6 +853,7 @@ impl Mesh {
             .chain(muted)
             .chain(dead)
             .chain(fleet)
+            .chain(behind)
             .chain(circles)
             .chain(public)
             .chain(invitations)

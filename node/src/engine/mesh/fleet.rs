@@ -3,7 +3,8 @@
 //! Whoever holds the secret is a sibling and says so with a contact that is sealed with it. When one is sent away, the
 //! others get a new secret, each directly; one that is away at that time gets it when it comes back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use lymph_protocol::NodeId;
 use lymph_protocol::Timestamp;
@@ -11,11 +12,13 @@ use lymph_protocol::TransportId;
 use lymph_protocol::ask::Ask;
 use lymph_protocol::audience::Audience;
 use lymph_protocol::contact::Contact;
+use lymph_protocol::limits;
 use lymph_protocol::seal::FleetSecret;
-use lymph_protocol::signed::Object;
+use lymph_protocol::signed::{Kind, Object, Signed};
 use lymph_protocol::vouch::{Degree, Minute};
 use lymph_protocol::word::{Wish, Word};
 
+use super::hear::number_of;
 use super::kept::{Kept, KeptKey};
 use super::{Effect, Mesh, Net, Notice, Question};
 
@@ -25,8 +28,8 @@ pub(super) struct Fleet {
     pub(super) secret: FleetSecret,
     /// Siblings that have not heard the newest secret yet.
     pub(super) behind: BTreeSet<NodeId>,
-    /// Those who were sent away.
-    pub(super) expelled: BTreeSet<NodeId>,
+    /// Those who were sent away or left, and under which number: what they said before that brings nobody back.
+    pub(super) expelled: BTreeMap<NodeId, u64>,
 }
 
 impl Fleet {
@@ -34,19 +37,26 @@ impl Fleet {
         Fleet {
             secret: FleetSecret::from_bytes(secret),
             behind: BTreeSet::new(),
-            expelled: BTreeSet::new(),
+            expelled: BTreeMap::new(),
         }
     }
 }
 
+/// How far ahead of our clock a sibling's numbers may be, to be overtaken.
+const AHEAD_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many that were sent away are remembered; their secret is dead anyway.
 const EXPELLED_MAX: usize = 256;
 
 impl Mesh {
-    /// Tell the fleet what the operator wants. Nothing happens without one.
-    pub fn tell_fleet(&mut self, wish: Wish, now: Timestamp) -> Vec<Effect> {
+    /// Tell the fleet what the operator wants, under a number beyond `after`: that of what it overtakes. Nothing happens
+    /// without a fleet.
+    pub fn tell_fleet(&mut self, wish: Wish, after: u64, now: Timestamp) -> Vec<Effect> {
         let mut effects = Vec::new();
         if let Some(audience) = self.fleet() {
+            // A clock that is as wrong as that is nothing to follow: there would soon be no numbers left.
+            if after < (now + AHEAD_MAX).millis() {
+                self.last_seq = self.last_seq.max(after);
+            }
             let seq = self.next_seq(now, &mut effects);
             let word = Word {
                 issued: Minute::of(now),
@@ -72,18 +82,15 @@ impl Mesh {
         }
         let before = self.fleet.replace(fleet);
         if let Some(before) = before {
+            let behind = before.behind.iter();
+            effects.extend(behind.map(|node| Effect::Remove(KeptKey::Behind(*node))));
             let old = Audience::Fleet(before.secret.fleet());
             effects.extend(
                 old.topics()
                     .into_iter()
                     .map(|topic| Effect::Net(Net::Leave(topic))),
             );
-            effects.extend(
-                self.shelf
-                    .forget_audience(old)
-                    .into_iter()
-                    .map(Effect::Remove),
-            );
+            self.forget_audience(old, effects);
         }
         effects.push(Effect::Save(Kept::Fleet(secret)));
         effects.extend(
@@ -101,6 +108,14 @@ impl Mesh {
         }
     }
 
+    /// Forget all that was said to an audience, so that it can be heard again.
+    pub(super) fn forget_audience(&mut self, audience: Audience, effects: &mut Vec<Effect>) {
+        for (id, key) in self.shelf.forget_audience(audience) {
+            self.admission.forget(&id);
+            effects.extend(key.map(Effect::Remove));
+        }
+    }
+
     /// Somebody who knows the secret says where they are: a sibling.
     pub(super) fn sibling_contact(
         &mut self,
@@ -112,7 +127,7 @@ impl Mesh {
         if self
             .fleet
             .as_ref()
-            .is_none_or(|fleet| fleet.expelled.contains(&node))
+            .is_none_or(|fleet| fleet.expelled.get(&node) >= Some(&contact.seq))
         {
             return;
         }
@@ -144,13 +159,15 @@ impl Mesh {
             while expelled.len() >= EXPELLED_MAX {
                 expelled.pop_first();
             }
-            expelled.insert(node);
+            expelled.insert(node, now.millis().max(self.last_seq));
             let old = self
                 .known
                 .iter()
                 .filter(|(_, known)| known.degree == Degree::Sibling);
             let rest: BTreeSet<_> = old.map(|(node, _)| *node).collect();
             self.enter_fleet(secret, now, &mut effects);
+            let behind = rest.iter().copied();
+            effects.extend(behind.map(|node| Effect::Save(Kept::Behind(node))));
             if let Some(fleet) = &mut self.fleet {
                 (fleet.behind, fleet.expelled) = (rest.clone(), expelled);
             }
@@ -160,7 +177,7 @@ impl Mesh {
                     self.rekey_if_behind(sibling, transport, &mut effects);
                 }
             }
-            effects.extend(self.tell_fleet(Wish::Expel(node), now));
+            effects.extend(self.tell_fleet(Wish::Expel(node), 0, now));
             effects.push(Effect::Notice(Notice::SiblingWent(node)));
         }
         (true, effects)
@@ -173,20 +190,17 @@ impl Mesh {
             return (false, effects);
         };
         let me = self.keypair.id();
-        effects.extend(self.tell_fleet(Wish::Expel(me), now));
+        effects.extend(self.tell_fleet(Wish::Expel(me), 0, now));
         effects.extend(
             audience
                 .topics()
                 .into_iter()
                 .map(|topic| Effect::Net(Net::Leave(topic))),
         );
-        effects.extend(
-            self.shelf
-                .forget_audience(audience)
-                .into_iter()
-                .map(Effect::Remove),
-        );
-        self.fleet = None;
+        self.forget_audience(audience, &mut effects);
+        let behind = self.fleet.take().map(|fleet| fleet.behind);
+        let behind = behind.into_iter().flatten();
+        effects.extend(behind.map(|node| Effect::Remove(KeptKey::Behind(node))));
         effects.push(Effect::Remove(KeptKey::Fleet));
         let siblings = self
             .known
@@ -199,16 +213,25 @@ impl Mesh {
     }
 
     /// A sibling says that a node is one of us no longer.
-    pub(super) fn expelled(&mut self, node: NodeId, effects: &mut Vec<Effect>) {
+    pub(super) fn expelled(&mut self, node: NodeId, seq: u64, effects: &mut Vec<Effect>) {
         if let Some(fleet) = &mut self.fleet
-            && fleet.expelled.len() < EXPELLED_MAX
+            && (fleet.expelled.len() < EXPELLED_MAX || fleet.expelled.contains_key(&node))
         {
-            fleet.expelled.insert(node);
+            let last = fleet.expelled.entry(node).or_default();
+            *last = seq.max(*last);
         }
-        if self
-            .known
-            .get(&node)
-            .is_some_and(|known| known.degree == Degree::Sibling)
+        // Whoever was invited again since has said so under this secret, and stays.
+        let is_back = self.fleet().is_some_and(|audience| {
+            let contacts = self.shelf.of_kind(audience, Kind::Contact);
+            let own = contacts.filter(|(author, _)| *author == node);
+            own.filter_map(|(_, bytes)| Signed::parse(bytes, audience).ok())
+                .any(|signed| number_of(signed.unverified()) > Some(seq))
+        });
+        if !is_back
+            && self
+                .known
+                .get(&node)
+                .is_some_and(|known| known.degree == Degree::Sibling)
         {
             self.forget(node, effects);
             effects.push(Effect::Notice(Notice::SiblingWent(node)));
@@ -240,9 +263,28 @@ impl Mesh {
         self.ask(peer, addresses, &ask, Question::Rekey(node), effects);
     }
 
-    pub(super) fn rekeyed(&mut self, node: NodeId) {
-        if let Some(fleet) = &mut self.fleet {
-            fleet.behind.remove(&node);
+    /// A sibling has the new secret: it is told at once what was said under it, first of all who is gone.
+    pub(super) fn rekeyed(
+        &mut self,
+        node: NodeId,
+        peer: TransportId,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(fleet) = &mut self.fleet else {
+            return;
+        };
+        if fleet.behind.remove(&node) {
+            effects.push(Effect::Remove(KeptKey::Behind(node)));
         }
+        let audience = Audience::Fleet(fleet.secret.fleet());
+        let words = self.shelf.of_kind(audience, Kind::Word);
+        let objects: Vec<_> = words
+            .map(|(_, bytes)| bytes.to_vec())
+            .take(limits::FETCH_MAX / 2)
+            .collect();
+        let ask = Ask::Push { audience, objects };
+        self.ask(peer, Vec::new(), &ask, Question::Push, effects);
+        self.catching_up.want(peer, audience, now, true);
     }
 }

@@ -9,7 +9,7 @@ use lymph_protocol::word::Wish;
 use lymph_protocol::{NodeId, Timestamp, TransportId};
 
 use super::kept::{Kept, KeptKey};
-use super::shelf::Rank;
+use super::shelf::{Place, Rank};
 use super::{Checking, Effect, Heard, Judgement, Mesh, Net, Notice, Purpose, Question, Silenced};
 
 impl From<Refusal> for Judgement {
@@ -23,6 +23,8 @@ impl From<Refusal> for Judgement {
 
 /// Words of one sibling that are remembered: two thousand unbans, and the rest of a week.
 const WORDS_MAX: usize = 4_096;
+/// Keys of nobody we know that are remembered as dead or as liars'.
+const STRANGERS_MAX: usize = 4_096;
 
 fn judge(message: u64, verdict: Judgement) -> Effect {
     Effect::Net(Net::Judge { message, verdict })
@@ -52,6 +54,18 @@ impl Mesh {
                 .get(&id)
                 .is_some_and(|circle| circle.consent.consume),
             Audience::Public => self.public.consume,
+        }
+    }
+
+    /// Whether this node says anything to this audience unasked.
+    pub(super) fn publishes(&self, audience: Audience) -> bool {
+        match audience {
+            Audience::Fleet(_) => self.fleet() == Some(audience),
+            Audience::Circle(id) => self
+                .circles
+                .get(&id)
+                .is_some_and(|circle| circle.consent.publish),
+            Audience::Public => self.public.publish,
         }
     }
 
@@ -183,7 +197,7 @@ impl Mesh {
                 effects.push(judge(message, Judgement::Reject))
             }
             (Purpose::Gossip { message }, Ok(object)) => {
-                let verdict = match self.admit(&object, now, effects) {
+                let verdict = match self.admit(&object, true, now, effects) {
                     Ok(()) => Judgement::Accept,
                     Err(refusal) => refusal.into(),
                 };
@@ -191,7 +205,7 @@ impl Mesh {
             }
             (Purpose::Given, Ok(object)) => {
                 // What is refused here was asked for, so nobody is to blame.
-                let _ = self.admit(&object, now, effects);
+                let _ = self.admit(&object, false, now, effects);
             }
             (Purpose::Restored, Ok(object)) => {
                 self.remember_restored(&object, now, effects);
@@ -233,6 +247,7 @@ impl Mesh {
     fn admit(
         &mut self,
         object: &Verified<Object>,
+        is_gossip: bool,
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
@@ -246,12 +261,19 @@ impl Mesh {
         };
         let admitted = self.admission.verified(object, now, standing)?;
         if admitted.equivocation.is_some() {
-            self.distrusted.insert(author, object.object().expires());
-            effects.push(Effect::Notice(Notice::Equivocated(author)));
+            // Of strangers it does not matter much: nothing follows from what they say.
+            if self.known.contains_key(&author) || self.distrusted.len() < STRANGERS_MAX {
+                self.distrusted.insert(author, object.object().expires());
+                effects.push(Effect::Notice(Notice::Equivocated(author)));
+            }
             return Err(Refusal::Ignore(Why::Muted));
         }
         self.heard += 1;
         self.shelve(object, now, effects);
+        if is_gossip {
+            // Whoever said it has told everybody.
+            self.shelf.open(object.id());
+        }
         let reports: Vec<_> = object.reports().collect();
         let fresh = admitted
             .fresh_reports
@@ -259,8 +281,11 @@ impl Mesh {
             .filter_map(|index| reports.get(*index));
         for report in fresh {
             self.shelf.report(author, report.object(), audience, now);
-            self.reporting
-                .others_report(report.object().subject, author, now);
+            // Strangers could be one, and the attacker.
+            if self.known.contains_key(&author) {
+                self.reporting
+                    .others_report(report.object().subject, author, now);
+            }
             if self.consumes(audience) {
                 effects.push(Effect::Heard(Heard::Report {
                     report: report.clone(),
@@ -309,9 +334,12 @@ impl Mesh {
             }
             Object::Vouch(_) | Object::Revocation(_) => {}
             Object::Kill(kill) => {
-                self.dead.insert(author, *kill);
-                effects.push(Effect::Save(Kept::Dead(author, kill.successor)));
-                if self.known.contains_key(&author) {
+                let is_known = self.known.contains_key(&author);
+                if is_known || self.dead.len() < STRANGERS_MAX {
+                    self.dead.insert(author, *kill);
+                }
+                if is_known {
+                    effects.push(Effect::Save(Kept::Dead(author, kill.successor)));
                     effects.push(Effect::Notice(Notice::KeyDied {
                         node: author,
                         successor: kill.successor,
@@ -330,7 +358,7 @@ impl Mesh {
                         // Said by one who leaves about itself, or by one who has sent us away: the secret is changed
                         // already then, and nobody reaches us with it.
                         true => {}
-                        false => self.expelled(*node, effects),
+                        false => self.expelled(*node, word.seq, effects),
                     }
                 }
                 effects.push(Effect::Heard(Heard::Word {
@@ -355,7 +383,7 @@ impl Mesh {
     }
 
     /// Something with our own signature came from outside. What was said by an earlier run comes back like this when the
-    /// store was lost; what was said since this run began was said by somebody else with our key.
+    /// store was lost; what has a number that only this run gives, but not to that, was said by somebody else with our key.
     fn own_voice(
         &mut self,
         object: &Verified<Object>,
@@ -371,12 +399,12 @@ impl Mesh {
             self.shelve(object, now, effects);
             return Ok(());
         }
-        if self.admission.has_seen(&object.id()) {
+        let number = number_of(object.object());
+        let is_known = number.is_some_and(|seq| self.spoken.contains(&(seq, object.id())));
+        if is_known || self.admission.has_seen(&object.id()) {
             return Err(Refusal::Ignore(Why::Seen));
         }
-        let is_of_this_run =
-            number_of(object.object()).is_some_and(|seq| seq >= self.started_at.millis());
-        if is_of_this_run {
+        if number.is_some_and(|seq| seq >= self.own_from) {
             if self.silenced.is_none() {
                 self.silenced = Some(Silenced::Cloned);
                 effects.push(Effect::Notice(Notice::Cloned));
@@ -412,6 +440,32 @@ impl Mesh {
         for report in object.reports() {
             self.shelf
                 .report(object.author(), report.object(), object.audience(), now);
+        }
+    }
+
+    /// Whether others may hear of it from us. What is said face to face is not handed on: where somebody is, a vouch for
+    /// us, and a vouch of ours that is not listed or not shared.
+    fn is_for_others(&self, object: &Verified<Object>) -> bool {
+        let me = self.keypair.id();
+        let about = match object.object() {
+            Object::Vouch(vouch) => vouch.subject,
+            Object::Revocation(revocation) => revocation.subject,
+            Object::Contact(_) => return object.audience() != Audience::Public,
+            Object::Report(_)
+            | Object::Batch(_)
+            | Object::Retraction(_)
+            | Object::Kill(_)
+            | Object::Digest(_)
+            | Object::Root(_)
+            | Object::Word(_) => return true,
+        };
+        match object.audience() {
+            Audience::Fleet(_) => true,
+            audience if object.author() == me => {
+                let known = self.known.get(&about);
+                known.is_some_and(|known| known.is_listed) && self.publishes(audience)
+            }
+            Audience::Public | Audience::Circle(_) => about != me,
         }
     }
 
@@ -465,7 +519,11 @@ impl Mesh {
                 self.own_vouches.insert(vouch.subject, object.clone());
             }
         }
-        let dropped = self.shelf.add(object, rank, is_kept, now);
+        let place = Place {
+            is_kept,
+            is_open: self.is_for_others(object),
+        };
+        let dropped = self.shelf.add(object, rank, place, now);
         effects.extend(dropped.into_iter().map(Effect::Remove));
         if is_kept
             && self
@@ -561,6 +619,8 @@ impl Mesh {
                 let objects = envelopes.iter().map(|bytes| bytes.to_vec()).collect();
                 self.reply(channel, &Answer::Objects { objects, cursor }, effects);
             }
+            // It is for those who vouch for somebody; to find it costs too much for anybody to ask.
+            Ask::Digest { .. } if node.is_none() => self.refuse(channel, No::NotYours, effects),
             Ask::Digest {
                 audience,
                 author,
@@ -669,7 +729,7 @@ impl Mesh {
             (Question::Digest(audience), Ok(Answer::Objects { objects, .. })) => {
                 self.given(peer, audience, &objects, true, now, effects);
             }
-            (Question::Rekey(node), Ok(Answer::Taken)) => self.rekeyed(node),
+            (Question::Rekey(node), Ok(Answer::Taken)) => self.rekeyed(node, peer, now, effects),
             (
                 Question::Hello(_)
                 | Question::Digest(_)
@@ -733,6 +793,11 @@ impl Mesh {
                 }
             }
             Kept::Fleet(secret) => self.fleet = Some(super::fleet::Fleet::new(secret)),
+            Kept::Behind(node) => {
+                if let Some(fleet) = &mut self.fleet {
+                    fleet.behind.insert(node);
+                }
+            }
             Kept::Circle(id, circle) => {
                 self.circles.insert(id, circle);
             }
@@ -749,6 +814,7 @@ impl Mesh {
             Kept::Sequence(seq) => {
                 self.last_seq = self.last_seq.max(seq);
                 self.reserved_seq = self.reserved_seq.max(seq);
+                self.own_from = self.own_from.max(seq.saturating_add(1));
             }
         }
         effects
@@ -845,6 +911,7 @@ impl Mesh {
                 .map(|(_, vouch)| vouch.clone())
                 .collect();
             for vouch in open {
+                self.shelf.open(vouch.id());
                 self.publish(&vouch, &mut effects);
             }
         }
@@ -862,21 +929,16 @@ impl Mesh {
         if was_in {
             self.circles.remove(&id);
             effects.push(Effect::Remove(KeptKey::Circle(id)));
-            effects.extend(
-                self.shelf
-                    .forget_audience(audience)
-                    .into_iter()
-                    .map(Effect::Remove),
-            );
+            self.forget_audience(audience, &mut effects);
         }
         (was_in, effects)
     }
 }
 
 /// The number of an object, where it has one.
-fn number_of(object: &Object) -> Option<u64> {
+pub(super) fn number_of(object: &Object) -> Option<u64> {
     match object {
-        Object::Report(_) | Object::Batch(_) | Object::Digest(_) => {
+        Object::Report(_) | Object::Batch(_) => {
             object.reports().iter().map(|report| report.seq).max()
         }
         Object::Retraction(retraction) => Some(retraction.seq),
@@ -884,6 +946,7 @@ fn number_of(object: &Object) -> Option<u64> {
         Object::Revocation(revocation) => Some(revocation.seq),
         Object::Contact(contact) => Some(contact.seq),
         Object::Word(word) => Some(word.seq),
-        Object::Kill(_) | Object::Root(_) => None,
+        // A digest repeats numbers that were said before.
+        Object::Kill(_) | Object::Root(_) | Object::Digest(_) => None,
     }
 }

@@ -32,6 +32,8 @@ pub enum Kept {
     Object(ObjectId, Audience, Arc<[u8]>),
     /// Numbers up to this may have been given out.
     Sequence(u64),
+    /// A sibling that has not heard the fleet's newest secret yet.
+    Behind(NodeId),
 }
 
 /// Where it is kept.
@@ -55,6 +57,8 @@ pub enum KeptKey {
     Object(ObjectId),
     /// Numbers.
     Sequence,
+    /// A sibling that has not heard the fleet's newest secret yet.
+    Behind(NodeId),
 }
 
 impl Kept {
@@ -71,6 +75,7 @@ impl Kept {
             Kept::Invitation(token, _) => KeptKey::Invitation(*token),
             Kept::Object(id, _, _) => KeptKey::Object(*id),
             Kept::Sequence(_) => KeptKey::Sequence,
+            Kept::Behind(node) => KeptKey::Behind(*node),
         }
     }
 }

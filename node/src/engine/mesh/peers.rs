@@ -6,7 +6,7 @@ use lymph_protocol::audience::Audience;
 use lymph_protocol::contact::Contact;
 use lymph_protocol::digest::Epoch;
 use lymph_protocol::limits;
-use lymph_protocol::signed::{Object, Verified};
+use lymph_protocol::signed::{Kind, Object, Verified};
 use lymph_protocol::vouch::{Degree, Minute};
 use lymph_protocol::{NodeId, Timestamp, TransportId};
 
@@ -71,6 +71,9 @@ impl Mesh {
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) -> Option<Verified<Object>> {
+        if self.silenced.is_some() {
+            return None;
+        }
         let contact = Contact {
             transport: self.transport,
             issued: Minute::of(now),
@@ -87,7 +90,9 @@ impl Mesh {
                 Audience::Fleet(_) | Audience::Circle(_) | Audience::Public => self.name.clone(),
             },
         };
-        self.keypair.sign(Object::Contact(contact), audience).ok()
+        let said = self.keypair.sign(Object::Contact(contact), audience).ok()?;
+        self.spoke(&said);
+        Some(said)
     }
 
     /// This machine can be reached elsewhere.
@@ -144,7 +149,26 @@ impl Mesh {
         if let Some(node) = node {
             self.ask_first(peer, node, effects);
             self.hand_over_vouch(node, effects);
+            self.hand_over_deaths(peer, effects);
             self.rekey_if_behind(node, peer, effects);
+        }
+    }
+
+    /// Tell a known peer whose keys are dead, ours among them: a fleet has no other way to hear it.
+    fn hand_over_deaths(&mut self, peer: TransportId, effects: &mut Vec<Effect>) {
+        let me = self.keypair.id();
+        let all = self.shelf.of_kind(Audience::Public, Kind::Kill);
+        let told = all.filter(|(dead, _)| *dead == me || self.known.contains_key(dead));
+        let objects: Vec<_> = told
+            .map(|(_, bytes)| bytes.to_vec())
+            .take(limits::FETCH_MAX / 2)
+            .collect();
+        if !objects.is_empty() {
+            let ask = Ask::Push {
+                audience: Audience::Public,
+                objects,
+            };
+            self.ask(peer, Vec::new(), &ask, Question::Push, effects);
         }
     }
 
@@ -201,6 +225,9 @@ impl Mesh {
         address: std::net::IpAddr,
         effects: &mut Vec<Effect>,
     ) {
+        if self.connected.contains(&peer) {
+            self.met.insert(peer, address);
+        }
         let Some(node) = self.node_at(peer) else {
             return;
         };
@@ -248,6 +275,7 @@ impl Mesh {
             effects.push(Effect::Net(Net::Unfriend(old)));
         }
         self.transports.insert(contact.transport, node);
+        let met = self.met.get(&contact.transport).copied();
         if before != (known.transport, known.addresses.clone()) {
             effects.push(Effect::Net(Net::Befriend {
                 peer: contact.transport,
@@ -258,6 +286,9 @@ impl Mesh {
             }
         }
         effects.push(Effect::Save(Kept::Known(node, known)));
+        if let Some(address) = met {
+            self.seen_at(contact.transport, address, effects);
+        }
     }
 
     /// A node is known from now on, or known better. Says whether there was room.
@@ -310,6 +341,7 @@ impl Mesh {
         // A friend who becomes a sibling is more than before; a sibling who is invited as a friend stays one.
         if degree == Degree::Sibling && known.degree != Degree::Sibling {
             (known.degree, known.weight, known.is_listed) = (degree, weight, false);
+            effects.push(Effect::Heard(Heard::SiblingsChanged));
         } else if degree == Degree::Friend && known.degree == Degree::Member {
             (known.degree, known.weight) = (degree, weight);
         }
@@ -327,6 +359,12 @@ impl Mesh {
     pub(super) fn forget(&mut self, node: NodeId, effects: &mut Vec<Effect>) -> Option<Known> {
         let known = self.known.remove(&node)?;
         effects.push(Effect::Remove(KeptKey::Known(node)));
+        self.own_vouches.remove(&node);
+        if let Some(fleet) = &mut self.fleet
+            && fleet.behind.remove(&node)
+        {
+            effects.push(Effect::Remove(KeptKey::Behind(node)));
+        }
         if let Some(transport) = known.transport {
             self.transports.remove(&transport);
             effects.push(Effect::Net(Net::Unfriend(transport)));

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use lymph_protocol::audience::Audience;
 use lymph_protocol::family::Family;
+use lymph_protocol::limits;
 use lymph_protocol::report::Report;
 use lymph_protocol::signed::{Kind, Object, Verified};
 use lymph_protocol::{NodeId, ObjectId, Subject, Timestamp};
@@ -25,6 +26,15 @@ pub enum Rank {
     Known,
     /// This node, or a sibling, or it says whom to believe.
     Own,
+}
+
+/// Where an object is put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// It is kept on disk.
+    pub(super) is_kept: bool,
+    /// Others of its audience may hear of it.
+    pub(super) is_open: bool,
 }
 
 /// One object.
@@ -96,10 +106,14 @@ impl Shelf {
         &mut self,
         object: &Verified<Object>,
         rank: Rank,
-        is_kept: bool,
+        place: Place,
         now: Timestamp,
     ) -> Vec<KeptKey> {
-        let (id, expires) = (object.id(), object.object().expires());
+        let (id, mut expires) = (object.id(), object.object().expires());
+        // What never ends, or not for months, would otherwise push out all that strangers say later.
+        if rank == Rank::Stranger {
+            expires = expires.min(now + limits::WORD_LIFE);
+        }
         if self.items.contains_key(&id) || expires <= now {
             return Vec::new();
         }
@@ -121,24 +135,35 @@ impl Shelf {
             secs: object.object().time().secs(),
             expires,
             bytes: Arc::clone(object.bytes()),
-            is_kept,
+            is_kept: place.is_kept,
         };
         *self
             .counts
             .entry((item.audience, item.kind, item.author))
             .or_default() += 1;
-        self.by_time.insert((item.audience, item.secs, id));
         self.by_worth.insert((rank, expires, id));
         self.by_expiry.insert((expires, id));
-        if matches!(
+        self.items.insert(id, item);
+        if place.is_open {
+            self.open(id);
+        }
+        dropped
+    }
+
+    /// From now on others may hear of it.
+    pub(super) fn open(&mut self, id: ObjectId) {
+        let Some(item) = self.items.get(&id) else {
+            return;
+        };
+        let is_news = self.by_time.insert((item.audience, item.secs, id));
+        let is_in_order = matches!(
             item.kind,
             Kind::Vouch | Kind::Revocation | Kind::Contact | Kind::Word | Kind::Kill
-        ) {
+        );
+        if is_news && is_in_order {
             self.in_order.insert(self.next_place, id);
             self.next_place += 1;
         }
-        self.items.insert(id, item);
-        dropped
     }
 
     /// A report is alive; of two by one author about one subject and family the one with the higher number is.
@@ -219,10 +244,18 @@ impl Shelf {
         dropped
     }
 
-    /// Forget all that was said to an audience.
-    pub(super) fn forget_audience(&mut self, audience: Audience) -> Vec<KeptKey> {
-        let ids: Vec<_> = self.ids_since(audience, 0).map(|(_, id)| id).collect();
-        ids.into_iter().filter_map(|id| self.remove(id)).collect()
+    /// Forget all that was said to an audience: what that was, and what of it is kept on disk.
+    pub(super) fn forget_audience(
+        &mut self,
+        audience: Audience,
+    ) -> Vec<(ObjectId, Option<KeptKey>)> {
+        let of = self
+            .items
+            .iter()
+            .filter(|(_, item)| item.audience == audience);
+        let ids: Vec<_> = of.map(|(id, _)| *id).collect();
+        let forget = |id| (id, self.remove(id));
+        ids.into_iter().map(forget).collect()
     }
 
     /// Names and times of what an audience was told since a second.
