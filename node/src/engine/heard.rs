@@ -224,7 +224,8 @@ impl Engine {
             .as_ref()
             .map(|mesh| mesh.name_of(author))
             .unwrap_or_default();
-        let said_at = Timestamp::from_millis(seq);
+        // Numbers may run ahead of the clock.
+        let said_at = Timestamp::from_millis(seq).min(now);
         let what = match wish {
             FleetWish::Ban { net, secs, reason } => {
                 let Some(target) = target_of(net) else { return };
@@ -330,10 +331,19 @@ impl Engine {
     }
 
     fn tell_fleet(&mut self, wish: FleetWish, now: Timestamp, actions: &mut Vec<Action>) {
-        if let Some(about) = about_of(&wish) {
-            self.newest_words.note(about, now.millis());
+        let about = about_of(&wish);
+        let after = about
+            .as_ref()
+            .map_or(0, |about| self.newest_words.get(about));
+        let mut seq = now.millis();
+        self.with_mesh(now, actions, |mesh| {
+            let effects = mesh.tell_fleet(wish, after, now);
+            seq = seq.max(mesh.last_seq());
+            effects
+        });
+        if let Some(about) = about {
+            self.newest_words.note(about, seq);
         }
-        self.with_mesh(now, actions, |mesh| mesh.tell_fleet(wish, now));
     }
 
     /// Carry out a request here, and tell the fleet what came of it.

@@ -341,8 +341,11 @@ enum Question {
     Rekey(NodeId),
 }
 
-/// How long numbers are reserved ahead: one write to disk a minute at most.
-const RESERVE: u64 = 60_000;
+/// How many milliseconds of numbers are reserved ahead: a write to disk so often at most, and so far a restart lets the
+/// numbers run ahead of the clock.
+const RESERVE: u64 = 2_000;
+/// Numbers of siblings are followed so far ahead of the clock. Whoever is further is not to drag everybody along.
+const FOLLOW: Duration = Duration::from_secs(24 * 60 * 60);
 /// Questions of ours that wait for an answer.
 const ASKING_MAX: usize = 256;
 /// How often expired things are looked for.
@@ -359,6 +362,8 @@ pub struct Mesh {
     /// The last number that was given, and up to where they are reserved on disk.
     last_seq: u64,
     reserved_seq: u64,
+    /// No earlier run has given a higher one.
+    first_seq: u64,
     started_at: Timestamp,
     rng: Rng,
     addresses: Vec<String>,
@@ -392,6 +397,7 @@ impl Mesh {
         Mesh {
             last_seq: identity.sequence,
             reserved_seq: identity.sequence,
+            first_seq: identity.sequence,
             keypair: identity.keypair,
             transport: identity.transport,
             name: identity.name,
@@ -604,6 +610,11 @@ impl Mesh {
             (Audience::Public | Audience::Circle(_), _) => said.bytes().to_vec(),
         };
         effects.push(Effect::Net(Net::Publish { topic, bytes }));
+    }
+
+    /// The highest number that was given so far.
+    pub(super) fn last_seq(&self) -> u64 {
+        self.last_seq
     }
 
     /// This node.

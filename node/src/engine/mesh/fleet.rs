@@ -17,7 +17,7 @@ use lymph_protocol::vouch::{Degree, Minute};
 use lymph_protocol::word::{Wish, Word};
 
 use super::kept::{Kept, KeptKey};
-use super::{Effect, Mesh, Net, Notice, Question};
+use super::{Effect, FOLLOW, Mesh, Net, Notice, Question};
 
 /// What siblings share.
 #[derive(Debug)]
@@ -44,9 +44,15 @@ const EXPELLED_MAX: usize = 256;
 
 impl Mesh {
     /// Tell the fleet what the operator wants. Nothing happens without one.
-    pub fn tell_fleet(&mut self, wish: Wish, now: Timestamp) -> Vec<Effect> {
+    ///
+    /// Of two wishes about one thing the one with the higher number holds. `after` is the highest that was heard about this
+    /// thing: a clock that is behind, or numbers that run ahead after a restart, let no new word be taken for an old one.
+    pub fn tell_fleet(&mut self, wish: Wish, after: u64, now: Timestamp) -> Vec<Effect> {
         let mut effects = Vec::new();
         if let Some(audience) = self.fleet() {
+            if after <= (now + FOLLOW).millis() {
+                self.last_seq = self.last_seq.max(after);
+            }
             let seq = self.next_seq(now, &mut effects);
             let word = Word {
                 issued: Minute::of(now),
@@ -160,7 +166,7 @@ impl Mesh {
                     self.rekey_if_behind(sibling, transport, &mut effects);
                 }
             }
-            effects.extend(self.tell_fleet(Wish::Expel(node), now));
+            effects.extend(self.tell_fleet(Wish::Expel(node), 0, now));
             effects.push(Effect::Notice(Notice::SiblingWent(node)));
         }
         (true, effects)
@@ -173,7 +179,7 @@ impl Mesh {
             return (false, effects);
         };
         let me = self.keypair.id();
-        effects.extend(self.tell_fleet(Wish::Expel(me), now));
+        effects.extend(self.tell_fleet(Wish::Expel(me), 0, now));
         effects.extend(
             audience
                 .topics()

@@ -330,7 +330,10 @@ impl Mesh {
     }
 
     /// Something with our own signature came from outside. What was said by an earlier run comes back like this when the
-    /// store was lost; what was said since this run began was said by somebody else with our key.
+    /// store was lost, or had not saved it yet; what was said since this run began was said by somebody else with our key.
+    ///
+    /// Numbers tell the two apart, not the clock: what was reserved by earlier runs may lie ahead of it. Whoever has
+    /// restored a backup has reserved an hour, in which the other machine is known by when it says that it spoke.
     fn own_voice(
         &mut self,
         object: &Verified<Object>,
@@ -346,11 +349,15 @@ impl Mesh {
             self.shelve(object, now, effects);
             return Ok(());
         }
-        if self.admission.has_seen(&object.id()) {
+        let is_here = self
+            .shelf
+            .envelope(object.audience(), object.id())
+            .is_some();
+        if is_here || self.admission.has_seen(&object.id()) {
             return Err(Refusal::Ignore(Why::Seen));
         }
-        let is_of_this_run =
-            number_of(object.object()).is_some_and(|seq| seq >= self.started_at.millis());
+        let is_of_this_run = number_of(object.object()).is_some_and(|seq| seq > self.first_seq)
+            || said_at(object.object()).is_some_and(|at| at > self.started_at);
         if is_of_this_run {
             if self.silenced.is_none() {
                 self.silenced = Some(Silenced::Cloned);
@@ -712,6 +719,7 @@ impl Mesh {
             Kept::Sequence(seq) => {
                 self.last_seq = self.last_seq.max(seq);
                 self.reserved_seq = self.reserved_seq.max(seq);
+                self.first_seq = self.first_seq.max(seq);
             }
         }
         effects
@@ -831,6 +839,21 @@ impl Mesh {
             );
         }
         (was_in, effects)
+    }
+}
+
+/// When an object says that it was made, where it does.
+fn said_at(object: &Object) -> Option<Timestamp> {
+    match object {
+        Object::Report(_) | Object::Batch(_) | Object::Digest(_) => {
+            object.reports().iter().map(|report| report.time()).max()
+        }
+        Object::Retraction(retraction) => Some(retraction.slot.start()),
+        Object::Vouch(vouch) => Some(vouch.issued.start()),
+        Object::Revocation(revocation) => Some(revocation.issued.start()),
+        Object::Contact(contact) => Some(contact.issued.start()),
+        Object::Word(word) => Some(word.issued.start()),
+        Object::Kill(_) | Object::Root(_) => None,
     }
 }
 
