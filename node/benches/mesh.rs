@@ -54,7 +54,10 @@ async fn start(n: usize) -> (Net, String) {
     loop {
         match net.word().await.expect("it runs") {
             Word::Listening { address } => {
-                let address = format!("{address}/p2p/{}", net.id());
+                let address = format!(
+                    "{address}/p2p/{}",
+                    lymph_node::daemon::net::peer_text(net.id())
+                );
                 return (net, address);
             }
             _ => continue,

@@ -64,7 +64,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let held = |own: std::ops::Range<u64>| {
         let all = (0..100_000u64).chain(own);
-        Items::new(all.map(|number| (number % 86_400, id(number))), SALT)
+        Items::new(
+            all.map(|number| (number * 7_919 % 86_400, id(number))),
+            SALT,
+        )
     };
     let gathering = timed(|| {
         black_box(held(0..0));

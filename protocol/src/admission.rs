@@ -14,8 +14,8 @@
 //! their own in the table of authors. What is remembered is dropped strangers first, then the least vouched, and among
 //! equals what expires soonest: dropped too early, something is heard twice, or a lie found later.
 //!
-//! After a start, tell [`Admission::verified`] of the node's own live objects: one that comes back by gossip and is not
-//! known here looks like a clone's ([`Why::OwnKey`]).
+//! After a start, tell [`Admission::restored`] of what was kept, the node's own live objects above all: one that comes
+//! back by gossip and is not known here looks like a clone's ([`Why::OwnKey`]).
 
 use std::time::Duration;
 
@@ -365,6 +365,16 @@ impl Admission {
             self.charge_author(object.author(), standing, object.object(), now);
         }
         Ok(self.remember(object, now, standing.rank()))
+    }
+
+    /// Something that this node kept from a run before: it was let in then, and nobody pays again.
+    pub fn restored(
+        &mut self,
+        object: &Verified<Object>,
+        now: Timestamp,
+        standing: Standing,
+    ) -> Admitted {
+        self.remember(object, now, standing.rank())
     }
 
     /// Forgets what has expired by then.

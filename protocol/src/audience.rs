@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::id::{NodeId, hex, write_hex};
+use crate::signed::{OLDEST_VERSION, WIRE_VERSION};
 
 /// A fleet, named by a hash of its secret: whoever knows the name does not know the secret.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -58,20 +59,21 @@ impl Audience {
     /// The gossip topic of its reports, by group of families, or of its vouches and revocations, or all of a fleet.
     /// The number is the wire version.
     #[must_use]
-    pub fn topic(&self, channel: Channel) -> String {
-        format!("lymph/1/{self}/{}", channel.name())
+    pub fn topic(&self, channel: Channel, version: u8) -> String {
+        format!("lymph/{version}/{self}/{}", channel.name())
     }
 
-    /// Its topics.
+    /// Its topics, in every version that this build speaks.
     #[must_use]
     pub fn topics(&self) -> Vec<String> {
         let channels: &[Channel] = match self {
             Audience::Public | Audience::Circle(_) => &Channel::OF_MANY,
             Audience::Fleet(_) => &[Channel::All],
         };
-        channels
-            .iter()
-            .map(|channel| self.topic(*channel))
+        let versions = OLDEST_VERSION..=WIRE_VERSION;
+        versions
+            .flat_map(|version| channels.iter().map(move |channel| (version, *channel)))
+            .map(|(version, channel)| self.topic(channel, version))
             .collect()
     }
 
@@ -81,11 +83,14 @@ impl Audience {
         topic: &str,
         mut joined: impl Iterator<Item = &'a Audience>,
     ) -> Option<Audience> {
+        let (version, rest) = topic.strip_prefix("lymph/")?.split_once('/')?;
+        let version: u8 = version.parse().ok()?;
+        if !(OLDEST_VERSION..=WIRE_VERSION).contains(&version) {
+            return None;
+        }
         joined
             .find(|audience| {
-                topic
-                    .strip_prefix("lymph/1/")
-                    .and_then(|rest| rest.strip_prefix(&audience.to_string()))
+                rest.strip_prefix(&audience.to_string())
                     .is_some_and(|rest| rest.starts_with('/'))
             })
             .copied()
@@ -177,12 +182,15 @@ mod tests {
         for topic in [
             "",
             "lymph/1/public",
-            "lymph/2/public/vouch",
+            "lymph/9/public/vouch",
             "lymph/1/publicity/vouch",
         ] {
             assert_eq!(Audience::of_topic(topic, joined.iter()), None, "{topic}");
         }
-        assert_eq!(fleet.topics(), ["lymph/1/fleet-0303030303030303/all"]);
+        assert_eq!(
+            fleet.topic(Channel::All, 1),
+            "lymph/1/fleet-0303030303030303/all"
+        );
         let preimages = joined.map(|audience| audience.preimage());
         assert!(
             preimages[0] != preimages[1]

@@ -35,8 +35,15 @@ use crate::time::Timestamp;
 use crate::vouch::{Kill, KillWire, Revocation, RevocationWire, Vouch, VouchWire};
 use crate::word::Word;
 
-/// The version of the wire that this build writes.
-pub const WIRE_VERSION: u8 = 1;
+/// The version of the wire that this build speaks. The feature `next-wire` makes a build of the version to come, the same but
+/// for its number, to test that two versions get on with each other.
+pub const WIRE_VERSION: u8 = if cfg!(feature = "next-wire") { 2 } else { 1 };
+/// The one before, which it speaks as well; there is none before the first.
+pub const OLDEST_VERSION: u8 = if WIRE_VERSION > 1 {
+    WIRE_VERSION - 1
+} else {
+    1
+};
 const HEAD: usize = 2 + 32;
 const SIGNATURE: usize = 64;
 const DOMAIN: &[u8] = b"lymph object\0";
@@ -377,7 +384,7 @@ impl Signed<Object> {
             [version, kind, ..] => (version, kind),
             _ => return Err(ParseError::Short),
         };
-        if version != WIRE_VERSION {
+        if !(OLDEST_VERSION..=WIRE_VERSION).contains(&version) {
             return Err(ParseError::Version(version));
         }
         let kind = Kind::of_number(kind).ok_or(ParseError::Kind(kind))?;
@@ -545,10 +552,26 @@ impl Keypair {
     /// # Errors
     /// If it is nothing that a node accepts: too long, or nonsense.
     pub fn sign(&self, object: Object, audience: Audience) -> Result<Verified<Object>, ParseError> {
+        self.sign_as(WIRE_VERSION, object, audience)
+    }
+
+    /// The same in one of the versions that this build speaks.
+    ///
+    /// # Errors
+    /// As for [`Keypair::sign`], and for a version that it does not speak.
+    pub fn sign_as(
+        &self,
+        version: u8,
+        object: Object,
+        audience: Audience,
+    ) -> Result<Verified<Object>, ParseError> {
+        if !(OLDEST_VERSION..=WIRE_VERSION).contains(&version) {
+            return Err(ParseError::Version(version));
+        }
         let author = self.id();
         object.check(author)?;
         let kind = object.kind();
-        let mut bytes = vec![WIRE_VERSION, kind as u8];
+        let mut bytes = vec![version, kind as u8];
         bytes.extend(author.as_bytes());
         bytes.extend(object.encode()?);
         let id = object_id(&audience, &bytes);

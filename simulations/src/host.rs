@@ -100,6 +100,8 @@ impl Host {
             | Action::Save(_)
             | Action::Remove(_)
             | Action::Notice(_)
+            | Action::Net(_)
+            | Action::Enforce(_)
             | Action::Answer(_) => {}
         }
     }

@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use super::args::Global;
 use super::out::{Out, Style, count, duration, moment};
 use super::{alerts, client, decisions};
-use crate::daemon::api::views::WhyView;
+use crate::daemon::api::views::{ToldView, WhyView};
 use crate::engine::target::Target;
 
 pub(super) fn run(global: &Global, address: &str, out: &mut Out) -> Result<()> {
@@ -50,6 +50,27 @@ pub(super) fn run(global: &Global, address: &str, out: &mut Out) -> Result<()> {
             "Raised threshold: {} must run over {} times within an hour, until {}",
             raised.scenario, raised.factor, raised.until
         ))?;
+    }
+    if !why.reports.is_empty() {
+        out.line("")?;
+        out.line("Reported by:")?;
+        let row = |told: &ToldView| {
+            let taken_back = if told.retracted { "taken back" } else { "" };
+            [
+                told.name.clone(),
+                told.standing.clone(),
+                told.family.clone(),
+                told.evidence.clone(),
+                moment(&told.seen),
+                moment(&told.expires),
+                taken_back.to_owned(),
+            ]
+        };
+        let header = ["NODE", "IS", "FOR", "EVIDENCE", "SEEN", "UNTIL", ""];
+        out.table(header, why.reports.iter().map(row))?;
+        out.line(
+            "A sibling's report blocks; what anybody else says is shown and decides nothing.",
+        )?;
     }
     if why.visits > 0 || !why.alerts.is_empty() {
         out.line("")?;

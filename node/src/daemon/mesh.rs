@@ -271,7 +271,7 @@ impl Network {
                     },
                 },
                 Wish::Join(topic) => {
-                    let flood = !topic.starts_with("lymph/1/public/");
+                    let flood = !topic.contains("/public/");
                     Order::Join { topic, flood }
                 }
                 Wish::Leave(topic) => Order::Leave { topic },

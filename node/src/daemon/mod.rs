@@ -46,6 +46,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use futures::FutureExt;
 use lymph_protocol::Timestamp;
 use lymph_protocol::signed::Keypair;
 use sd_notify::NotifyState;
@@ -81,6 +82,8 @@ const CHECKPOINT_SHARE: u32 = 20;
 const TICK_PAUSE: Duration = Duration::from_millis(20);
 /// How often the surroundings of the machine are looked at: who has just logged in should not wait.
 const SURROUNDINGS_EVERY: Duration = Duration::from_secs(5);
+/// One of so many turns of the loop looks at the network first.
+const MESH_TURN: u32 = 4;
 /// How long the start waits for the firewall.
 const SETTLE: Duration = Duration::from_secs(60);
 
@@ -359,8 +362,17 @@ impl Daemon {
         let mut look_after = tokio::time::interval(LOOK_AFTER);
         look_after.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut not_before = tokio::time::Instant::now();
+        let mut turn = 0;
         loop {
             self.carry().await;
+            // Local lines go first, but a flood of them does not make this node deaf to its siblings.
+            turn = (turn + 1) % MESH_TURN;
+            if turn == 0
+                && let Some(event) = mesh::event(&mut self.network).now_or_never()
+            {
+                self.take_mesh(event);
+                self.carry().await;
+            }
             let deadline = self.node.engine.next_deadline();
             let due = deadline.map(|(at, _)| self.clock.instant_of(at).into());
             let due = due.map(|due: tokio::time::Instant| due.max(not_before));
@@ -379,7 +391,6 @@ impl Daemon {
                 word = self.node.enforcer.word() => self.node.heard(word, self.clock.now()),
                 _ = look_after.tick() => self.look_after(),
                 found = self.names.found() => self.found(found),
-                event = mesh::event(&mut self.network) => self.take_mesh(event),
                 Some(question) = self.api.questions.recv() => {
                     self.node.answer(question, &self.sources, self.network.as_ref(), self.clock.now());
                     self.want_names();
@@ -390,6 +401,7 @@ impl Daemon {
                     self.sources.taken(batch);
                     self.checkpoint.is_due = true;
                 }
+                event = mesh::event(&mut self.network) => self.take_mesh(event),
             }
         }
     }

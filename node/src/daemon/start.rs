@@ -279,6 +279,15 @@ pub(super) fn introduce(
             enforcing.text
         )?;
     }
+    if settings.mesh.enabled {
+        let places = settings.mesh.listen.join(", ");
+        say(
+            out,
+            &format!(
+                "Other machines may join it (`lymph invite`) at {places}; nothing is shared until you say so"
+            ),
+        )?;
+    }
     writeln!(
         out,
         "Ask it with: lymph status, lymph decisions list, lymph why ADDRESS"

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lymph_protocol::Timestamp;
+use lymph_protocol::admission::Standing;
+use lymph_protocol::{NodeId, Timestamp};
 
 use super::Engine;
 use super::alerts::Alert;
@@ -13,11 +14,28 @@ use super::drops::Refused;
 use super::familiar;
 use super::ladder::Rung;
 use super::leniency::Raised;
+use super::mesh::shelf::Live;
 use super::protected::Shield;
 use super::target::Target;
 
 /// How many detections an explanation shows, the newest.
 pub const ALERTS_SHOWN: usize = 20;
+
+/// A report that is alive, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Who says so.
+    pub author: NodeId,
+    /// What they are called here.
+    pub name: String,
+    /// Who they are to this node.
+    pub standing: Standing,
+    /// What they say.
+    pub live: Live,
+}
+
+/// How many reports an explanation shows, the newest.
+pub const REPORTS_SHOWN: usize = 50;
 
 /// Everything about one target.
 #[derive(Clone, Debug)]
@@ -40,6 +58,8 @@ pub struct Explanation {
     pub rung: Option<Rung>,
     /// How long the next ban would last if it came now.
     pub next_ban: Duration,
+    /// What others, and this node to others, report of it.
+    pub reports: Vec<Told>,
     /// Its newest detections, newest first.
     pub alerts: Vec<Arc<Alert>>,
     /// How many detections of it are remembered.
@@ -77,6 +97,21 @@ impl Engine {
             .filter(|held| held.decision.target == target);
         let raised = self.leniency.iter();
         let raised = raised.filter(|((_, about), raised)| *about == target && raised.until > now);
+        let mut reports: Vec<_> = match (target, self.mesh()) {
+            (Target::Subject(subject), Some(mesh)) => mesh
+                .shelf()
+                .about(subject)
+                .map(|(author, live)| Told {
+                    author,
+                    name: mesh.name_of(author),
+                    standing: mesh.standing(author),
+                    live: live.clone(),
+                })
+                .collect(),
+            (Target::Subject(_) | Target::Range(_), _) => Vec::new(),
+        };
+        reports.sort_by_key(|told| std::cmp::Reverse(told.live.heard_at));
+        reports.truncate(REPORTS_SHOWN);
         let terms = &self.settings.policy.terms;
         let rung = self.ladder.get(target);
         Explanation {
@@ -95,6 +130,7 @@ impl Engine {
                 .collect(),
             next_ban: terms.length(terms.first, Rung::after(rung, now, terms).step),
             rung: rung.filter(|rung| now.since(rung.last_seen) <= terms.forget_after),
+            reports,
             alerts: alerts.into_iter().cloned().collect(),
             alerts_count,
         }

@@ -26,9 +26,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lymph_protocol::admission::{Admission, Caps, Standing};
-use lymph_protocol::audience::{Audience, CircleId};
+use lymph_protocol::audience::{Audience, Channel, CircleId};
 use lymph_protocol::report::Report;
-use lymph_protocol::signed::{BadSignature, Keypair, Object, Signed, Verified};
+use lymph_protocol::signed::{
+    BadSignature, Keypair, OLDEST_VERSION, Object, Signed, Verified, WIRE_VERSION,
+};
 use lymph_protocol::ticket::Relation as Offer;
 use lymph_protocol::vouch::{Degree, Kill, VouchWeight};
 use lymph_protocol::word::Wish;
@@ -590,26 +592,58 @@ impl Mesh {
         if self.silenced.is_some() {
             return None;
         }
-        let said = self.keypair.sign(object, audience).ok()?;
-        // What comes back to us by another way is known then.
-        let _ = self.admission.verified(&said, now, Standing::Own);
-        self.shelve(&said, now, effects);
-        Some(said)
+        let mut newest = None;
+        for version in OLDEST_VERSION..=WIRE_VERSION {
+            let said = self.keypair.sign_as(version, object.clone(), audience);
+            let said = said.ok()?;
+            // What comes back to us by another way is known then.
+            let _ = self.admission.verified(&said, now, Standing::Own);
+            self.shelve(&said, now, effects);
+            newest = Some(said);
+        }
+        newest
     }
 
+    /// Say it on the topics of every version that this build speaks, in that version's words.
     fn publish(&self, said: &Verified<Object>, effects: &mut Vec<Effect>) {
-        let topic = match said.audience() {
-            audience @ Audience::Fleet(_) => audience.topic(lymph_protocol::audience::Channel::All),
-            audience => audience.topic(said.object().channel()),
+        let audience = said.audience();
+        let channel = match audience {
+            Audience::Fleet(_) => Channel::All,
+            Audience::Public | Audience::Circle(_) => said.object().channel(),
         };
-        let bytes = match (said.audience(), &self.fleet) {
-            (Audience::Fleet(id), Some(fleet)) if id == fleet.secret.fleet() => {
-                fleet.secret.seal(said.bytes())
-            }
-            (Audience::Fleet(_), _) => return,
-            (Audience::Public | Audience::Circle(_), _) => said.bytes().to_vec(),
-        };
-        effects.push(Effect::Net(Net::Publish { topic, bytes }));
+        for version in OLDEST_VERSION..=WIRE_VERSION {
+            let Some(bytes) = self.in_version(said, version) else {
+                continue;
+            };
+            let bytes = match (audience, &self.fleet) {
+                (Audience::Fleet(id), Some(fleet)) if id == fleet.secret.fleet() => {
+                    fleet.secret.seal(&bytes)
+                }
+                (Audience::Fleet(_), _) => return,
+                (Audience::Public | Audience::Circle(_), _) => bytes.to_vec(),
+            };
+            let topic = audience.topic(channel, version);
+            effects.push(Effect::Net(Net::Publish { topic, bytes }));
+        }
+    }
+
+    /// What was said, in the words of a version. Only its author can say it in others than it was said in.
+    fn in_version(&self, said: &Verified<Object>, version: u8) -> Option<Bytes> {
+        if said.bytes().first() == Some(&version) {
+            return Some(Arc::clone(said.bytes()));
+        }
+        if said.author() != self.keypair.id() {
+            return None;
+        }
+        let object = said.object().clone();
+        let again = self.keypair.sign_as(version, object, said.audience());
+        again.ok().map(|again| Arc::clone(again.bytes()))
+    }
+
+    /// Own words as every node that this one gets on with can read them.
+    fn for_all(&self, said: &Verified<Object>) -> Vec<u8> {
+        self.in_version(said, OLDEST_VERSION)
+            .map_or_else(|| said.bytes().to_vec(), |bytes| bytes.to_vec())
     }
 
     /// The highest number that was given so far.

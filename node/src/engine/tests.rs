@@ -54,7 +54,9 @@ fn bans(actions: &[Action]) -> Vec<(String, u64)> {
         | Action::Save(_)
         | Action::Remove(_)
         | Action::Notice(_)
-        | Action::Answer(_) => None,
+        | Action::Answer(_)
+        | Action::Net(_)
+        | Action::Enforce(_) => None,
     };
     actions.iter().filter_map(ban).collect()
 }
@@ -66,7 +68,9 @@ fn unbans(actions: &[Action]) -> Vec<String> {
         | Action::Save(_)
         | Action::Remove(_)
         | Action::Notice(_)
-        | Action::Answer(_) => None,
+        | Action::Answer(_)
+        | Action::Net(_)
+        | Action::Enforce(_) => None,
     };
     actions.iter().filter_map(unban).collect()
 }
@@ -88,7 +92,12 @@ fn save(disk: &mut BTreeMap<RecordKey, Record>, actions: &[Action]) {
         match action {
             Action::Save(record) => drop(disk.insert(record.key(), record.clone())),
             Action::Remove(key) => drop(disk.remove(key)),
-            Action::Ban(_) | Action::Unban { .. } | Action::Notice(_) | Action::Answer(_) => {}
+            Action::Ban(_)
+            | Action::Unban { .. }
+            | Action::Notice(_)
+            | Action::Answer(_)
+            | Action::Net(_)
+            | Action::Enforce(_) => {}
         }
     }
 }
@@ -367,7 +376,8 @@ fn whenever_it_dies_the_same_is_decided() {
             | Record::Raised(..)
             | Record::Forced(_)
             | Record::Held(_)
-            | Record::Familiar(..) => None,
+            | Record::Familiar(..)
+            | Record::Mesh(_) => None,
         };
         disk.values().filter_map(step).collect::<Vec<_>>()
     };

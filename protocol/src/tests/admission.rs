@@ -523,6 +523,32 @@ fn standing_decides_who_is_heard() {
 }
 
 #[test]
+fn what_is_restored_is_known_and_costs_nothing() {
+    let mut admission = Admission::new(Caps::default());
+    let friend = Standing::Vouched(1);
+    for seq in 1..=20 {
+        let object = said(&format!("5.9.1.{seq}"), seq);
+        let kept = key(2).sign(object.clone(), Audience::Public).unwrap();
+        let restored = admission.restored(&kept, NOW, friend);
+        assert_eq!(restored.fresh_reports, [0]);
+        let again = outcome(&take(&mut admission, &says(2, object).by(friend)));
+        assert_eq!(again, "ignored: seen before");
+    }
+    let own = key(3).sign(said("5.9.1.1", 1), Audience::Public).unwrap();
+    admission.restored(&own, NOW, Standing::Own);
+    check_with(
+        admission,
+        vec![
+            (says(2, said("5.9.1.99", 99)).by(friend), "in, fresh [0]"),
+            (
+                says(3, said("5.9.1.1", 1)).by(Standing::Own),
+                "ignored: seen before",
+            ),
+        ],
+    );
+}
+
+#[test]
 fn two_copies_in_flight_are_let_in_once() {
     let mut admission = Admission::new(Caps::default());
     let step = says(2, said("5.9.1.1", 1));
@@ -743,14 +769,32 @@ fn of_what_was_seen_strangers_words_are_forgotten_first_and_in_them_what_expires
                 "in, fresh [0]",
             ),
             (says(2, lived(7, 6)).by(Standing::Stranger), "in, fresh [0]"),
+            (
+                says(2, lived(1, 7)).by(Standing::Vouched(9_000)),
+                "in, fresh [0]",
+            ),
+            (
+                says(2, lived(1, 8)).by(Standing::Vouched(10_000)),
+                "in, fresh [0]",
+            ),
         ],
     );
-    let seen: Vec<u8> = [(1, 1), (9, 2), (8, 3), (2, 4), (2, 5), (7, 6)]
+    let all = [
+        (1, 1),
+        (9, 2),
+        (8, 3),
+        (2, 4),
+        (2, 5),
+        (7, 6),
+        (1, 7),
+        (1, 8),
+    ];
+    let seen: Vec<u8> = all
         .into_iter()
         .filter(|(hours, last)| admission.has_seen(&id_of(2, lived(*hours, *last))))
         .map(|(_, last)| last)
         .collect();
-    assert_eq!((seen, admission.seen_len()), (vec![1, 2, 4, 5], 4));
+    assert_eq!((seen, admission.seen_len()), (vec![1, 5, 7, 8], 4));
 }
 
 #[test]

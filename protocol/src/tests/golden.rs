@@ -5,10 +5,11 @@ use super::make::*;
 use crate::ask::{Answer, Ask, Joined, PLAIN, Refusal};
 use crate::audience::Audience;
 use crate::digest::Epoch;
+use crate::family::Family;
 use crate::id::hex;
 use crate::report::Slot;
 use crate::signed::{Object, Signed};
-use crate::ticket::{Relation, Ticket, Token};
+use crate::ticket::{Relation, Ticket, Token, words};
 use crate::vouch::Minute;
 
 /// All there are, in the order of the wire.
@@ -333,11 +334,54 @@ fn names() {
         hex(&secret.seal(b"word")),
         "bbd0a6c88605bffadcea4e9f9026e1a4034fe00a8b5faa7e5754c279300070b548ad86035b5c2a6b6bf8bff4"
     );
-    assert_eq!(ticket().words(node(4)), [1298, 111, 661, 1535]);
+    let ticket = ticket();
+    let four = words(ticket.issuer, node(4), ticket.token);
+    assert_eq!(four, [1298, 111, 661, 1535]);
     let salted = crate::sync::salted(&[3; 16], &id);
     assert_eq!(
         hex(&salted),
         "8e1dac86182d5bfdaf3d37126a368d23fc81e9c5f80d08d11539a61d1f32be39"
+    );
+}
+
+/// On which channel a family is reported is part of the wire: who listens elsewhere does not hear it.
+#[test]
+fn channels() {
+    use crate::audience::Channel;
+    let of = |channel: Channel| -> Vec<&str> {
+        let known = Family::KNOWN.into_iter();
+        let on_it = known.filter(|(family, _)| family.channel() == channel);
+        on_it.map(|(_, name)| name).collect()
+    };
+    assert_eq!(
+        of(Channel::Auth),
+        [
+            "ssh-auth",
+            "mail-auth",
+            "sip",
+            "db-auth",
+            "file-auth",
+            "desktop-auth",
+            "vpn-auth"
+        ]
+    );
+    assert_eq!(
+        of(Channel::Web),
+        ["web-scan", "web-auth", "web-exploit", "web-flood"]
+    );
+    assert_eq!(
+        of(Channel::Other),
+        ["port-scan", "mail-abuse", "dns", "exploit"]
+    );
+    assert_eq!(
+        Audience::Public.topics(),
+        [
+            "lymph/1/public/report/auth",
+            "lymph/1/public/report/web",
+            "lymph/1/public/report/other",
+            "lymph/1/public/vouch",
+            "lymph/1/public/revoke",
+        ]
     );
 }
 

@@ -221,6 +221,8 @@ fn invented_ids_are_named_once_and_within_the_budget() {
         let ids = (0..1_800).flat_map(|i| id(if i < 900 { i } else { rounds * 10_000 + i }).0);
         answer.extend(ids);
         // And then a range that differs, so that it goes on.
+        answer.extend([0, 0, 1]);
+        answer.extend([1; 16]);
         let step = initiator.next(&answer).unwrap();
         let (is_done, need) = match step {
             Step::Ask { need, .. } => (false, need),
@@ -231,7 +233,48 @@ fn invented_ids_are_named_once_and_within_the_budget() {
             break;
         }
     }
+    assert_eq!(rounds, u64::from(limits::SYNC_ROUNDS_MAX));
     assert_eq!(named as u64, 900 + rounds * 900);
+}
+
+#[test]
+fn who_makes_us_talk_is_left_when_the_bytes_are_spent() {
+    let set: Set = (0..4_000).map(|number| (id(number), number)).collect();
+    let (mut initiator, _) = Initiator::start(items(&set, SALT)).unwrap();
+    // Two thousand ranges of two seconds, none of which has our fingerprint.
+    let mut answer = vec![0x61];
+    for _ in 0..2_000 {
+        answer.extend([3, 0, 1]);
+        answer.extend([1; 16]);
+    }
+    while let Step::Ask { .. } = initiator.next(&answer).unwrap() {}
+    assert!(initiator.rounds() < limits::SYNC_ROUNDS_MAX && !initiator.is_whole());
+    assert!(initiator.bytes() > limits::SYNC_BYTES_MAX);
+    assert!(initiator.bytes() < limits::SYNC_BYTES_MAX + 2 * limits::SYNC_FRAME_MAX);
+}
+
+#[test]
+fn what_is_here_is_not_needed_whatever_time_they_say_it_has() {
+    let set = Set::from([(id(1), 5), (id(2), 6)]);
+    let (mut initiator, _) = Initiator::start(items(&set, SALT)).unwrap();
+    // Up to the second 2, where nothing is: a list of two.
+    let mut answer = vec![0x61, 3, 0, 2, 2];
+    answer.extend(salted(&SALT, &id(1)));
+    answer.extend(salted(&SALT, &id(3)));
+    let expected = Step::Done {
+        have: vec![],
+        need: vec![salted(&SALT, &id(3))],
+    };
+    assert_eq!(initiator.next(&answer), Ok(expected));
+}
+
+#[test]
+fn the_last_second_there_is_is_compared_too() {
+    let mut ours = Set::from([(id(1), u64::MAX), (id(2), 0)]);
+    let mut theirs = Set::from([(id(3), u64::MAX), (id(4), u64::MAX - 1)]);
+    theirs.extend((10..100).map(|number| (id(number), u64::MAX)));
+    exchange(&mut ours, &mut theirs);
+    assert_eq!((ours.len(), &ours), (94, &theirs));
 }
 
 #[test]

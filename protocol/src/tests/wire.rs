@@ -340,6 +340,30 @@ fn other_spellings_of_a_value_are_refused() {
     }
 }
 
+/// A reader that takes any number but 0 for "yes", as none of ours does; one may come in with a library.
+#[derive(Debug, PartialEq)]
+struct Lax(bool);
+
+impl serde::Serialize for Lax {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(self.0.into())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Lax {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        u8::deserialize(deserializer).map(|number| Lax(number != 0))
+    }
+}
+
+#[test]
+fn a_lax_reader_does_not_make_two_spellings() {
+    let read = crate::codec::decode_body::<Lax, 10>;
+    assert_eq!(read(&[1]), Ok(Lax(true)));
+    assert_eq!(read(&[2]), Err(CodecError::NotCanonical));
+    assert_eq!(read(&[1, 0]), Err(CodecError::TrailingBytes(1)));
+}
+
 #[test]
 fn what_nobody_knows_yet_is_no_guilt() {
     let bytes = bytes_of(Object::Report(report("5.9.1.1", 1)), Audience::Public);

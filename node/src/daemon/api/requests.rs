@@ -289,8 +289,40 @@ mod tests {
         let request: BanRequest = serde_json::from_str(json).map_err(|error| error.to_string())?;
         match request.meant(NOW)?.0 {
             Request::Ban(ban) => Ok(ban),
+            Request::Everywhere(request) => match *request {
+                Request::Ban(ban) => Ok(ban),
+                other => panic!("{other:?}"),
+            },
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn a_fleet_hears_what_the_operator_wants_and_no_list() {
+        let check = |json: &str, expected: bool| {
+            let request: BanRequest = serde_json::from_str(json).unwrap();
+            let (request, _) = request.meant(NOW).unwrap();
+            assert_eq!(
+                matches!(request, Request::Everywhere(_)),
+                expected,
+                "{json}"
+            );
+        };
+        check(r#"{"entries":[{"subject":"192.0.2.1"}]}"#, true);
+        check(
+            r#"{"entries":[{"subject":"192.0.2.1"}],"here":true}"#,
+            false,
+        );
+        check(
+            r#"{"entries":[{"subject":"192.0.2.1"}],"force":true}"#,
+            false,
+        );
+        check(
+            r#"{"entries":[{"subject":"192.0.2.1"}],"origin":"lists"}"#,
+            false,
+        );
+        let lift: LiftRequest = serde_json::from_str(r#"{"subject":"192.0.2.1"}"#).unwrap();
+        assert!(matches!(lift.meant(), Ok(Request::Everywhere(_))));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use lymph_protocol::Timestamp;
+use lymph_protocol::admission::Standing;
 use lymph_scenarios::RuleInfo;
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,7 @@ use crate::engine::alerts::Alert;
 use crate::engine::allowlist::{self, Allowed};
 use crate::engine::breaker::Held;
 use crate::engine::decision::{Decision, DetectionId};
-use crate::engine::explain::Explanation;
+use crate::engine::explain::{Explanation, Told};
 use crate::engine::leniency::Raised;
 use crate::engine::policy::Outcome;
 use crate::engine::protected::Shield;
@@ -220,10 +221,63 @@ pub struct WhyView {
     pub next_ban_seconds: u64,
     /// What lifts the decisions.
     pub undo: Option<String>,
+    /// What nodes report of it, the newest first.
+    #[serde(default)]
+    pub reports: Vec<ToldView>,
     /// Detections that are remembered.
     pub alerts_count: usize,
     /// The newest of them, newest first.
     pub alerts: Vec<AlertView>,
+}
+
+/// What a node reports.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToldView {
+    /// Which node.
+    pub node: String,
+    /// What it is called here.
+    pub name: String,
+    /// `this-node`, `sibling`, `vouched`, `stranger` or `muted`.
+    pub standing: String,
+    /// What kind of thing was seen.
+    pub family: String,
+    /// `handshake` or `spoofable`.
+    pub evidence: String,
+    /// When it was seen, to five minutes.
+    pub seen: String,
+    /// When it was heard here.
+    pub heard: String,
+    /// Until when it is remembered.
+    pub expires: String,
+    /// To whom it was said.
+    pub audience: String,
+    /// Whether it was taken back.
+    pub retracted: bool,
+}
+
+impl ToldView {
+    fn new(told: &Told) -> Self {
+        let standing = match told.standing {
+            Standing::Own => "this-node",
+            Standing::Sibling => "sibling",
+            Standing::Vouched(_) => "vouched",
+            Standing::Stranger => "stranger",
+            Standing::Muted => "muted",
+        };
+        let report = &told.live.report;
+        ToldView {
+            node: told.author.to_string(),
+            name: told.name.clone(),
+            standing: standing.to_owned(),
+            family: report.family.to_string(),
+            evidence: format!("{:?}", report.evidence).to_lowercase(),
+            seen: report.time().to_string(),
+            heard: moment(told.live.heard_at).to_string(),
+            expires: report.expires().to_string(),
+            audience: told.live.audience.to_string(),
+            retracted: told.live.is_retracted,
+        }
+    }
 }
 
 /// A protected network.
@@ -697,6 +751,10 @@ impl WhyView {
                     alert.scenario
                 )
             }
+            (None, None, None) if !why.reports.is_empty() => format!(
+                "nothing stands about {}; others have reported it",
+                why.target
+            ),
             (None, None, None) => format!("nothing is known about {}", why.target),
         };
         WhyView {
@@ -708,6 +766,7 @@ impl WhyView {
                 .map(|decision| format!("lymph unban {}", decision.subject)),
             decisions,
             enforcement: None,
+            reports: why.reports.iter().map(ToldView::new).collect(),
             refused: why.refused.map_or(0, |refused| refused.connections),
             last_refused: why.refused.map(|refused| refused.last.to_string()),
             held: why

@@ -180,16 +180,16 @@ mod tests {
         let peer = key.public().to_peer_id();
         let id = from_peer(&peer).unwrap();
         assert_eq!(to_peer(id), peer);
-        assert_eq!(id.to_string(), peer.to_string());
-        assert_eq!(id.to_string().parse::<TransportId>(), Ok(id));
+        assert_eq!(peer_text(id), peer.to_string());
+        assert_eq!(parse_peer(&peer_text(id)), Ok(id));
         assert_eq!(
             *id.as_bytes(),
             key.public().try_into_ed25519().unwrap().to_bytes()
         );
-        assert_eq!("nobody".parse::<TransportId>(), Err(NoTransportId));
+        assert_eq!(parse_peer("nobody"), Err(NoTransportId));
         // A hash of some other key is a peer id, but not of an ed25519 key.
         let other = "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N";
-        assert_eq!(other.parse::<TransportId>(), Err(NoTransportId));
+        assert_eq!(parse_peer(other), Err(NoTransportId));
     }
 
     #[test]

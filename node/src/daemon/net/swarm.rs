@@ -56,6 +56,9 @@ pub(super) const ASKED_BY_ONE_MAX: usize = 8;
 const ASKED_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// A connection that closed sooner was none: the other side is full, or will not have us.
 const STOOD: Duration = Duration::from_secs(10);
+/// A second connection to a peer is closed after so long: it was dialled at the same time, or to try whether we can be
+/// reached, or it led through a relay. Left alone they would use up what one peer may have.
+const SURPLUS: Duration = Duration::from_secs(30);
 /// A connection that is idle stays: whom we know is worth more than a socket. (A year.)
 const IDLE: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -109,6 +112,17 @@ impl Link {
             self.excess = 0;
         }
         true
+    }
+
+    /// Connections beside the oldest direct one that have had their time.
+    fn surplus(&self, now: Instant) -> Vec<ConnectionId> {
+        let mut by_age: Vec<_> = self.connections.iter().collect();
+        by_age.sort_by_key(|(_, connection)| (connection.is_relayed, connection.since));
+        let beside = by_age.into_iter().skip(1);
+        beside
+            .filter(|(_, connection)| connection.since + SURPLUS <= now)
+            .map(|(id, _)| *id)
+            .collect()
     }
 
     fn is_ours(&self) -> bool {
@@ -242,6 +256,7 @@ impl Task {
     fn tick(&mut self) {
         let now = tokio::time::Instant::now();
         self.give_up_asking(now);
+        self.close_surplus(now);
         self.keep_ways_open(now);
     }
 
@@ -434,6 +449,20 @@ impl Task {
         self.count_links();
         if is_last {
             self.outbox.say(Word::Disconnected { peer: id });
+        }
+    }
+
+    /// One of two peers closes, or they would close different ones, and never under a question.
+    fn close_surplus(&mut self, now: Instant) {
+        let me = *self.swarm.local_peer_id();
+        let links = self.links.iter();
+        let surplus: Vec<ConnectionId> = links
+            .filter(|(peer, link)| me < **peer && link.connections.len() > 1 && link.asks == 0)
+            .filter(|(_, link)| self.asking.values().all(|asking| asking.to != link.id))
+            .flat_map(|(_, link)| link.surplus(now))
+            .collect();
+        for connection in surplus {
+            self.swarm.close_connection(connection);
         }
     }
 
@@ -667,6 +696,126 @@ mod tests {
             asks: 0,
             relays: false,
         }
+    }
+
+    fn task() -> (Task, mpsc::Receiver<Word>) {
+        let config = NetConfig::new(zeroize::Zeroizing::new([1; 32]));
+        let (_orders, taken) = mpsc::channel(1);
+        let counters = Arc::new(Counters::default());
+        let (task, words, _) = Task::new(&config, Way::Memory, taken, counters).unwrap();
+        (task, words)
+    }
+
+    fn connect(task: &mut Task, peer: PeerId, connection: usize, from: &str) {
+        let endpoint = ConnectedPoint::Listener {
+            local_addr: "/ip4/10.0.0.1/tcp/4747".parse().unwrap(),
+            send_back_addr: from.parse().unwrap(),
+        };
+        task.connected(peer, ConnectionId::new_unchecked(connection), &endpoint);
+    }
+
+    fn somebody() -> PeerId {
+        libp2p::identity::Keypair::generate_ed25519()
+            .public()
+            .to_peer_id()
+    }
+
+    #[tokio::test]
+    async fn when_nobody_listens_messages_are_dropped_and_nothing_else() {
+        let (mut task, mut words) = task();
+        let bring = |task: &mut Task, n: usize, peer: PeerId| {
+            let data = n.to_string().into_bytes();
+            let message = gossipsub::Message {
+                source: None,
+                data: data.clone(),
+                sequence_number: None,
+                topic: gossipsub::TopicHash::from_raw("topic"),
+            };
+            task.brought(peer, gossipsub::MessageId::new(&data), message);
+        };
+        for n in 0..6000 {
+            // Each brings few, so that it is the queue that is full.
+            let peer = somebody();
+            connect(&mut task, peer, n, "/ip4/9.9.9.9/tcp/1");
+            bring(&mut task, n, peer);
+            task.disconnected(peer, ConnectionId::new_unchecked(n));
+        }
+        let figures = task.counters.figures();
+        assert_eq!(figures.messages_in, 6000);
+        assert!(figures.messages_dropped > 2000, "{figures:?}");
+        assert_eq!(figures.judgements_pending, 6000 - figures.messages_dropped);
+        assert!(task.outbox.is_full(), "the swarm pauses");
+        let (mut came, mut went, mut messages) = (0, 0, 0);
+        while let Ok(word) = words.try_recv() {
+            task.outbox.move_up();
+            match word {
+                Word::Connected { .. } => came += 1,
+                Word::Disconnected { .. } => went += 1,
+                Word::Message { .. } => messages += 1,
+                _ => {}
+            }
+        }
+        assert_eq!((came, went), (6000, 6000));
+        assert_eq!(messages, figures.judgements_pending);
+        // A stranger to us, as if its connection were gone already: no panic, no word.
+        bring(&mut task, 7000, somebody());
+        assert!(words.try_recv().is_err());
+        assert!(task.links.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_crowd_pays_and_a_friend_does_not() {
+        let (mut task, _words) = task();
+        let peers: Vec<PeerId> = (0..8).map(|_| somebody()).collect();
+        for (n, peer) in peers.iter().enumerate() {
+            connect(&mut task, *peer, n, "/ip6/2a00:1:2:3::4/tcp/1");
+        }
+        let place = convert::place_of("2a00:1:2:ffff::1".parse().unwrap()).unwrap();
+        assert_eq!(task.crowds.penalty(place), -45.0);
+        let friend = from_peer(&peers[0]).unwrap();
+        let addresses = Vec::new();
+        task.obey(Order::Befriend {
+            peer: friend,
+            addresses,
+        });
+        assert_eq!(task.crowds.penalty(place), -20.0);
+        task.obey(Order::Unfriend { peer: friend });
+        assert_eq!(task.crowds.penalty(place), -45.0);
+        for (n, peer) in peers.iter().enumerate() {
+            task.disconnected(*peer, ConnectionId::new_unchecked(n));
+        }
+        assert_eq!(task.crowds.penalty(place), 0.0);
+        assert!(task.links.is_empty());
+    }
+
+    #[test]
+    fn of_several_connections_the_oldest_direct_one_stays() {
+        let now = tokio::time::Instant::now();
+        let mut link = link(now);
+        for (n, is_relayed, age_s) in [
+            (1, true, 100),
+            (2, false, 50),
+            (3, false, 40),
+            (4, false, 5),
+        ] {
+            let connection = Connection {
+                place: None,
+                remote: "/ip4/9.9.9.9/tcp/1".parse().unwrap(),
+                is_relayed,
+                is_ours: false,
+                since: now - Duration::from_secs(age_s),
+            };
+            let id = ConnectionId::new_unchecked(n);
+            link.connections.insert(id, connection);
+        }
+        let ids = |ids: &[usize]| -> Vec<ConnectionId> {
+            ids.iter()
+                .map(|n| ConnectionId::new_unchecked(*n))
+                .collect()
+        };
+        assert_eq!(link.surplus(now), ids(&[3, 1]));
+        link.connections.retain(|_, c| c.is_relayed);
+        assert!(link.surplus(now).is_empty());
     }
 
     #[test]

@@ -560,7 +560,7 @@ fn two_homes_behind_routers_meet_through_a_volunteer() {
         let key = convert::key_pair(&[n; 32]).unwrap();
         convert::from_peer(&key.public().to_peer_id()).unwrap()
     };
-    let volunteer = |net: &str| format!("/ip4/{net}.1/tcp/4747/p2p/{}", id(3));
+    let volunteer = |net: &str| format!("/ip4/{net}.1/tcp/4747/p2p/{}", peer_text(id(3)));
     runtime.block_on(async move {
         let home = |n: u8, net: &str| {
             let mut config = config(n);
@@ -600,7 +600,7 @@ fn two_homes_behind_routers_meet_through_a_volunteer() {
                 let mut bob = home(2, "203.0.113").await;
                 bob.join(true);
                 let through = volunteer("203.0.113");
-                let through = format!("{through}/p2p-circuit/p2p/{}", id(1));
+                let through = format!("{through}/p2p-circuit/p2p/{}", peer_text(id(1)));
                 bob.order(Order::Befriend {
                     peer: id(1),
                     addresses: vec![through],
@@ -693,7 +693,7 @@ impl Node {
             address: String::new(),
         };
         let address = node.listening().await;
-        let suffix = format!("/p2p/{}", node.id());
+        let suffix = format!("/p2p/{}", peer_text(node.id()));
         node.address = format!("{}{suffix}", address.trim_end_matches(&suffix));
         node
     }

@@ -592,7 +592,7 @@ impl Mesh {
                 Some(own) => self.reply(
                     channel,
                     &Answer::Hello {
-                        contact: own.bytes().to_vec(),
+                        contact: self.for_all(&own),
                     },
                     effects,
                 ),

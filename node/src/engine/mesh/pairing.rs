@@ -368,7 +368,7 @@ impl Mesh {
         let (peer, addresses) = (join.ticket.transport, join.ticket.addresses.clone());
         let ask = Ask::Join {
             token,
-            contact: contact.bytes().to_vec(),
+            contact: self.for_all(&contact),
         };
         if !self.ask(peer, addresses, &ask, Question::Join(token), effects) {
             self.pairing
@@ -469,7 +469,7 @@ impl Mesh {
         self.vouch_for(node, now, effects);
         let joined = Joined {
             relation: invitation.offer,
-            contact: own.bytes().to_vec(),
+            contact: self.for_all(&own),
             secret: self
                 .fleet
                 .as_ref()
@@ -486,10 +486,7 @@ impl Mesh {
 
     /// What a newcomer should know at once: where the others are, what the operator wants, and that we vouch for them.
     fn for_newcomer(&self, node: NodeId, degree: Degree, circle: Option<CircleId>) -> Vec<Vec<u8>> {
-        let vouch = self
-            .own_vouches
-            .get(&node)
-            .map(|vouch| vouch.bytes().to_vec());
+        let vouch = self.own_vouches.get(&node).map(|vouch| self.for_all(vouch));
         let audience = match (degree, circle) {
             (Degree::Sibling, _) => self.fleet(),
             (Degree::Member, Some(circle)) => Some(Audience::Circle(circle)),

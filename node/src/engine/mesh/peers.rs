@@ -195,7 +195,7 @@ impl Mesh {
         if let Some(contact) = self.own_contact(audience, now, effects) {
             let ask = Ask::Hello {
                 audience,
-                contact: contact.bytes().to_vec(),
+                contact: self.for_all(&contact),
             };
             self.ask(peer, Vec::new(), &ask, Question::Hello(audience), effects);
         }

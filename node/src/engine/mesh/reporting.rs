@@ -291,7 +291,7 @@ impl Mesh {
             for peer in friends {
                 let ask = Ask::Push {
                     audience,
-                    objects: vec![said.bytes().to_vec()],
+                    objects: vec![self.for_all(&said)],
                 };
                 self.ask(peer, Vec::new(), &ask, Question::Push, effects);
             }
@@ -377,7 +377,7 @@ impl Mesh {
             let root = digest.root();
             let said = self.sign(Object::Digest(digest), audience, now, effects)?;
             self.say(Object::Root(root), audience, now, effects);
-            return Some(said.bytes().to_vec());
+            return Some(self.for_all(&said));
         }
         have.filter(|(made, _)| *made > after)
             .map(|(_, bytes)| bytes)

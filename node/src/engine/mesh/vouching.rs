@@ -138,7 +138,7 @@ impl Mesh {
         if let Some(vouch) = self.own_vouches.get(&node) {
             let ask = Ask::Push {
                 audience: vouch.audience(),
-                objects: vec![vouch.bytes().to_vec()],
+                objects: vec![self.for_all(vouch)],
             };
             self.ask(peer, Vec::new(), &ask, Question::Push, effects);
         }

@@ -341,7 +341,9 @@ fn stopped(actions: &[Action]) -> Vec<(usize, usize)> {
         | Action::Save(_)
         | Action::Remove(_)
         | Action::Notice(_)
-        | Action::Answer(_) => None,
+        | Action::Answer(_)
+        | Action::Net(_)
+        | Action::Enforce(_) => None,
     };
     actions.iter().filter_map(stopped).collect()
 }
@@ -464,7 +466,9 @@ fn kinds(actions: &[Action]) -> Vec<Kind> {
         | Action::Save(_)
         | Action::Remove(_)
         | Action::Notice(_)
-        | Action::Answer(_) => None,
+        | Action::Answer(_)
+        | Action::Net(_)
+        | Action::Enforce(_) => None,
     };
     actions.iter().filter_map(kind).collect()
 }

@@ -245,6 +245,12 @@ impl Task {
             self.ways.reachable = yes;
             self.outbox.say(Word::Reachable { yes });
         }
+        if yes == Some(true) {
+            // Others need the volunteers more.
+            for (relay, _) in std::mem::take(&mut self.ways.relays) {
+                self.swarm.remove_listener(relay);
+            }
+        }
     }
 
     /// Have somebody relay for us if nobody reaches us.
