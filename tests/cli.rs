@@ -425,7 +425,11 @@ fn a_bad_rule_is_named_with_file_line_and_key() {
         "scenarios/two.yaml",
         &OWN_SCENARIO.replace("log_type ==", "log_type =!="),
     );
-    for command in [&["rules", "list"][..], &["replay", "-"], &["run"]] {
+    for command in [
+        &["rules", "list"][..],
+        &["replay", "-"],
+        &["run", "--no-mesh"],
+    ] {
         let state = dir.path().join("state");
         let state = state.to_str().unwrap();
         let said = say(&[
@@ -459,7 +463,7 @@ fn a_bad_rule_is_named_with_file_line_and_key() {
 fn a_bad_configuration_is_named_with_its_line_and_the_right_key() {
     let dir = tempfile::tempdir().unwrap();
     let config = write(dir.path(), "lymph.toml", "[ban]\nfrist = \"1h\"\n");
-    let said = say(&["--config", &config, "run"]);
+    let said = say(&["--config", &config, "run", "--no-mesh"]);
     assert_eq!(said.code, 1);
     assert!(
         said.err
@@ -467,7 +471,7 @@ fn a_bad_configuration_is_named_with_its_line_and_the_right_key() {
         "{}",
         said.err
     );
-    let said = say(&["--config", "/nonexistent/lymph.toml", "run"]);
+    let said = say(&["--config", "/nonexistent/lymph.toml", "run", "--no-mesh"]);
     assert!(
         said.code == 1
             && said

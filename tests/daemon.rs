@@ -207,7 +207,14 @@ fn a_second_daemon_on_the_same_state_is_refused() {
     fs::write(place.path("auth.log"), "").unwrap();
     let daemon = place.start();
     let state = daemon.state.to_str().unwrap();
-    let said = say(&["--state", state, "run", "--source", &place.source()]);
+    let said = say(&[
+        "--state",
+        state,
+        "run",
+        "--no-mesh",
+        "--source",
+        &place.source(),
+    ]);
     assert_eq!(said.code, 1);
     assert!(
         said.err.contains(&format!(
@@ -416,7 +423,7 @@ fn without_root_or_configuration_it_says_what_it_does() {
     ]);
     command
         .arg(&binary)
-        .arg("run")
+        .args(["run", "--no-mesh"])
         .current_dir("/")
         .env_clear()
         .env("HOME", &home)
@@ -517,6 +524,7 @@ fn what_cannot_be_done_is_refused() {
         "--state",
         state.to_str().unwrap(),
         "run",
+        "--no-mesh",
         "--firewall",
         "command",
     ]);

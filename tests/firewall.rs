@@ -38,7 +38,7 @@ impl Guard {
             .env("XDG_CONFIG_HOME", "/nonexistent")
             .arg("--state")
             .arg(&state)
-            .arg("run")
+            .args(["run", "--no-mesh"])
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(out.try_clone().unwrap())
@@ -357,7 +357,9 @@ fn what_is_shown_is_enforced_whatever_others_and_kill_9_do() {
     // Another daemon has no business here.
     let mut second = lab.server_command(env!("CARGO_BIN_EXE_lymph"));
     second.arg("--state").arg(lab.path("second"));
-    let second = second.args(["run", "--firewall", "nftables"]).output();
+    let second = second
+        .args(["run", "--no-mesh", "--firewall", "nftables"])
+        .output();
     let second = Said::of(second.unwrap());
     assert!(
         second.code == 1 && second.err.contains("another lymph"),

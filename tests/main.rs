@@ -12,6 +12,7 @@ mod daemon;
 mod firewall;
 mod identity;
 mod lab;
+mod mesh;
 mod operator;
 mod replay;
 mod services;

@@ -341,7 +341,8 @@ fn a_full_disk_loses_nothing_that_was_said() {
     assert_eq!(mounted.code, 0, "{}", mounted.err);
     let start = || {
         let mut command = lab.server_command(env!("CARGO_BIN_EXE_lymph"));
-        command.arg("--state").arg(&state).arg("run");
+        command.arg("--state").arg(&state);
+        command.args(["run", "--no-mesh"]);
         command.args(["--source", "sshd=/nonexistent", "--firewall", "dry-run"]);
         command.stdout(std::process::Stdio::null());
         let out = fs::File::create(lab.path("small.out")).unwrap();

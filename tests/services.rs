@@ -44,7 +44,8 @@ struct Daemon {
 
 impl Daemon {
     fn start(mut command: Command, state: &Path, sources: &[(&str, &Path)]) -> Daemon {
-        command.arg("--state").arg(state).arg("run");
+        command.arg("--state").arg(state);
+        command.args(["run", "--no-mesh"]);
         // Only who is decided about is asked here, and the machine's own firewall is nobody's business.
         command.args(["--firewall", "dry-run"]);
         for (kind, path) in sources {

@@ -106,6 +106,10 @@ impl Daemon {
         if !arguments.contains(&"--firewall") {
             command.args(["--firewall", "dry-run"]);
         }
+        // Nor talk to anybody, but for the tests that say where.
+        if !arguments.contains(&"--listen") {
+            command.arg("--no-mesh");
+        }
         command
             .args(arguments)
             .env("TZ", zone)

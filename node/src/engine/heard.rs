@@ -219,7 +219,8 @@ impl Engine {
             .as_ref()
             .map(|mesh| mesh.name_of(author))
             .unwrap_or_default();
-        let said_at = Timestamp::from_millis(seq);
+        // Numbers may run ahead of the clock.
+        let said_at = Timestamp::from_millis(seq).min(now);
         let what = match wish {
             FleetWish::Ban { net, secs, reason } => {
                 let Some(target) = target_of(net) else { return };

@@ -347,8 +347,9 @@ enum Question {
     Rekey(NodeId),
 }
 
-/// How long numbers are reserved ahead: one write to disk a minute at most.
-const RESERVE: u64 = 60_000;
+/// How many milliseconds of numbers are reserved ahead: a write to disk so often at most, and so far a restart lets the
+/// numbers run ahead of the clock.
+const RESERVE: u64 = 2_000;
 /// Questions of ours that wait for an answer.
 const ASKING_MAX: usize = 256;
 /// Own objects whose numbers are remembered, to tell a clone's from them.

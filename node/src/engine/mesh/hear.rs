@@ -599,6 +599,10 @@ impl Mesh {
                 let is_sibling = node.is_some_and(|node| self.standing(node) == Standing::Sibling);
                 if is_sibling && self.fleet.is_some() {
                     self.enter_fleet(secret, now, effects);
+                    // What was said with the new secret before we had it.
+                    if let Some(audience) = self.fleet() {
+                        self.catching_up.want(from, audience, now, true);
+                    }
                     self.reply(channel, &Answer::Taken, effects);
                 } else {
                     self.refuse(channel, No::NotYours, effects);

@@ -259,14 +259,15 @@ impl Mesh {
             Offer::Circle => Some(self.own_circle(token, now, &mut effects)),
             Offer::Friend => None,
         };
-        let expires = Minute::of(now + life.min(INVITATION_LIFE_MAX) + Duration::from_secs(59));
+        // The issuer's word counts; a ticket says minutes only, and none too few.
+        let expires = now + life.min(INVITATION_LIFE_MAX);
         let token = Token(token);
         let ticket = Ticket {
             relation: offer,
             issuer: self.keypair.id(),
             transport: self.transport,
             token,
-            expires,
+            expires: Minute::of(expires + Duration::from_millis(59_999)),
             addresses: self
                 .addresses
                 .iter()
@@ -276,7 +277,7 @@ impl Mesh {
         };
         let invitation = Invitation {
             offer,
-            expires: expires.start(),
+            expires,
             uses_left: uses.clamp(1, USES_MAX),
             circle,
         };

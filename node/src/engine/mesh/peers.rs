@@ -17,6 +17,8 @@ use super::{Effect, Heard, Mesh, Net, Notice, Question, first_weight};
 const SEEN_MAX: usize = 4;
 /// How long what this node says of where it is holds.
 const CONTACT_LIFE: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 60);
+/// How much later than the first of a pair the second one compares.
+const SECOND_LOOK: std::time::Duration = std::time::Duration::from_secs(5);
 
 impl Mesh {
     /// Who a node is to us.
@@ -140,10 +142,17 @@ impl Mesh {
             },
             |node| self.shared_with(node),
         );
-        // One of the two begins, so that they do not tell each other everything twice.
-        if self.transport < peer {
-            for audience in shared {
-                self.catching_up.want(peer, audience, now, node.is_some());
+        // One of the two begins, so that they do not tell each other everything twice. Among those who are paired the other
+        // one looks again a little later: the first may not have noticed yet that this one was away, and what is said before
+        // both know each other's topics reaches nobody.
+        let begins = self.transport < peer;
+        for audience in shared {
+            match (begins, node) {
+                (true, _) => self.catching_up.want(peer, audience, now, node.is_some()),
+                (false, Some(_)) => self
+                    .catching_up
+                    .want(peer, audience, now + SECOND_LOOK, true),
+                (false, None) => {}
             }
         }
         if let Some(node) = node {
