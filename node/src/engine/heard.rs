@@ -509,9 +509,26 @@ impl Engine {
                 } else {
                     FleetWish::Panic
                 };
-                let is_in_one = mesh.fleet().is_some();
+                if mesh.silenced().is_some() {
+                    let why = "this node's key is dead or used by another machine, so it says nothing: `lymph status`";
+                    return MeshAnswer::No(why.to_owned());
+                }
+                if mesh.fleet().is_none() {
+                    return MeshAnswer::Done(false);
+                }
+                let siblings = mesh
+                    .known()
+                    .filter(|(_, known)| known.degree == Degree::Sibling);
+                let connected = siblings
+                    .clone()
+                    .filter(|(_, known)| known.transport.is_some_and(|at| mesh.is_connected(at)))
+                    .count();
+                let siblings = siblings.count();
                 self.tell_fleet(wish, now, actions);
-                return MeshAnswer::Done(is_in_one);
+                return MeshAnswer::Told {
+                    siblings,
+                    connected,
+                };
             }
             MeshRequest::Kill(certificate) => {
                 let effects = mesh.kill(&certificate, now);

@@ -736,7 +736,7 @@ impl Mesh {
     }
 
     /// Nodes that were paired with.
-    pub fn known(&self) -> impl Iterator<Item = (NodeId, &Known)> {
+    pub fn known(&self) -> impl Iterator<Item = (NodeId, &Known)> + Clone {
         self.known.iter().map(|(node, known)| (*node, known))
     }
 

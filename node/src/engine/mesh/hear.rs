@@ -443,6 +443,19 @@ impl Mesh {
         }
     }
 
+    /// Put something on the shelf that somebody said, as if it had been heard: for benches and simulations.
+    pub fn remember(&mut self, object: &Verified<Object>, now: Timestamp) {
+        let standing = self.standing(object.author());
+        self.admission.restored(object, now, standing);
+        self.shelve(object, now, &mut Vec::new());
+        self.shelf.open(object.id());
+        for report in object.reports() {
+            let audience = object.audience();
+            self.shelf
+                .report(object.author(), report.object(), audience, now);
+        }
+    }
+
     /// Whether others may hear of it from us. What is said face to face is not handed on: where somebody is, a vouch for
     /// us, and a vouch of ours that is not listed or not shared.
     fn is_for_others(&self, object: &Verified<Object>) -> bool {

@@ -138,6 +138,7 @@ pub struct Pairing {
     over: BTreeMap<Token, (No, Timestamp)>,
     joins: BTreeMap<Token, Join>,
     done: VecDeque<Done>,
+    done_count: usize,
 }
 
 impl Pairing {
@@ -149,6 +150,12 @@ impl Pairing {
     /// Pairings that came about since the start, the newest last.
     pub fn done(&self) -> impl Iterator<Item = &Done> {
         self.done.iter()
+    }
+
+    /// How many came about since the start.
+    #[must_use]
+    pub fn done_count(&self) -> usize {
+        self.done_count
     }
 
     /// How a join stands.
@@ -224,6 +231,7 @@ impl Pairing {
             self.done.pop_front();
         }
         self.done.push_back(done);
+        self.done_count += 1;
     }
 }
 
