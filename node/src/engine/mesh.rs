@@ -840,7 +840,7 @@ impl Mesh {
         let fleet = self
             .fleet
             .iter()
-            .map(|fleet| Kept::Fleet(*fleet.secret.as_bytes()));
+            .map(|fleet| Kept::Fleet(*fleet.secret.as_bytes(), fleet.epoch));
         let behind = self.fleet.iter().flat_map(|fleet| &fleet.behind);
         let behind = behind.map(|node| Kept::Behind(*node));
         let circles = self

@@ -18,6 +18,8 @@ use lymph_protocol::signed::{Kind, Object, Signed};
 use lymph_protocol::vouch::{Degree, Minute};
 use lymph_protocol::word::{Wish, Word};
 
+use sha2::{Digest, Sha256};
+
 use super::hear::number_of;
 use super::kept::{Kept, KeptKey};
 use super::{Effect, Mesh, Net, Notice, Question};
@@ -26,6 +28,8 @@ use super::{Effect, Mesh, Net, Notice, Question};
 #[derive(Debug)]
 pub(super) struct Fleet {
     pub(super) secret: FleetSecret,
+    /// When it was made, in milliseconds by whoever made it.
+    pub(super) epoch: u64,
     /// Siblings that have not heard the newest secret yet.
     pub(super) behind: BTreeSet<NodeId>,
     /// Those who were sent away or left, and under which number: what they said before that brings nobody back.
@@ -33,9 +37,10 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
-    pub(super) fn new(secret: [u8; 32]) -> Self {
+    pub(super) fn new(secret: [u8; 32], epoch: u64) -> Self {
         Fleet {
             secret: FleetSecret::from_bytes(secret),
+            epoch,
             behind: BTreeSet::new(),
             expelled: BTreeMap::new(),
         }
@@ -72,10 +77,11 @@ impl Mesh {
     pub(super) fn enter_fleet(
         &mut self,
         secret: [u8; 32],
+        epoch: u64,
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
-        let fleet = Fleet::new(secret);
+        let fleet = Fleet::new(secret, epoch);
         let audience = Audience::Fleet(fleet.secret.fleet());
         if self.fleet() == Some(audience) {
             return;
@@ -92,7 +98,7 @@ impl Mesh {
             );
             self.forget_audience(old, effects);
         }
-        effects.push(Effect::Save(Kept::Fleet(secret)));
+        effects.push(Effect::Save(Kept::Fleet(secret, epoch)));
         effects.extend(
             audience
                 .topics()
@@ -151,36 +157,91 @@ impl Mesh {
         self.revoke_vouch(node, now, &mut effects);
         self.forget(node, &mut effects);
         if degree == Degree::Sibling {
-            let mut expelled = self
-                .fleet
-                .take()
-                .map(|fleet| fleet.expelled)
-                .unwrap_or_default();
-            while expelled.len() >= EXPELLED_MAX {
-                expelled.pop_first();
-            }
-            expelled.insert(node, now.millis().max(self.last_seq));
-            let old = self
-                .known
-                .iter()
-                .filter(|(_, known)| known.degree == Degree::Sibling);
-            let rest: BTreeSet<_> = old.map(|(node, _)| *node).collect();
-            self.enter_fleet(secret, now, &mut effects);
-            let behind = rest.iter().copied();
-            effects.extend(behind.map(|node| Effect::Save(Kept::Behind(node))));
-            if let Some(fleet) = &mut self.fleet {
-                (fleet.behind, fleet.expelled) = (rest.clone(), expelled);
-            }
-            for sibling in rest {
-                if let Some(transport) = self.known.get(&sibling).and_then(|known| known.transport)
-                {
-                    self.rekey_if_behind(sibling, transport, &mut effects);
-                }
-            }
-            effects.extend(self.tell_fleet(Wish::Expel(node), 0, now));
+            self.new_secret(secret, &[node], now, &mut effects);
             effects.push(Effect::Notice(Notice::SiblingWent(node)));
         }
         (true, effects)
+    }
+
+    /// Have a new secret, which those who are sent away do not learn.
+    fn new_secret(
+        &mut self,
+        secret: [u8; 32],
+        away: &[NodeId],
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(fleet) = &self.fleet else { return };
+        let mut expelled = fleet.expelled.clone();
+        let number = now.millis().max(self.last_seq);
+        for node in away {
+            while expelled.len() >= EXPELLED_MAX {
+                expelled.pop_first();
+            }
+            expelled.insert(*node, number);
+        }
+        let epoch = now.millis().max(fleet.epoch.saturating_add(1));
+        let siblings = self.known.iter();
+        let siblings = siblings.filter(|(_, known)| known.degree == Degree::Sibling);
+        let rest: BTreeSet<_> = siblings.map(|(node, _)| *node).collect();
+        self.enter_fleet(secret, epoch, now, effects);
+        let behind = rest.iter().copied();
+        effects.extend(behind.map(|node| Effect::Save(Kept::Behind(node))));
+        if let Some(fleet) = &mut self.fleet {
+            (fleet.behind, fleet.expelled) = (rest.clone(), expelled);
+        }
+        for sibling in rest {
+            let transport = self.known.get(&sibling).and_then(|known| known.transport);
+            if let Some(transport) = transport {
+                self.rekey_if_behind(sibling, transport, effects);
+            }
+        }
+        for node in away {
+            effects.extend(self.tell_fleet(Wish::Expel(*node), 0, now));
+        }
+    }
+
+    /// A sibling says that there is a new secret, and who was sent away. Says whether it holds.
+    pub(super) fn rekey_heard(
+        &mut self,
+        from: NodeId,
+        (secret, epoch): ([u8; 32], u64),
+        expelled: &[NodeId],
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let me = self.keypair.id();
+        let Some(fleet) = &self.fleet else {
+            return false;
+        };
+        if fleet.expelled.contains_key(&from) && !self.known.contains_key(&from) {
+            return false;
+        }
+        // Heard before, or overtaken by a later one. A clock that is as wrong as that is not followed.
+        if epoch <= fleet.epoch || epoch > (now + AHEAD_MAX).millis() {
+            return fleet.epoch == epoch && *fleet.secret.as_bytes() == secret;
+        }
+        let (ours, own) = (*fleet.secret.as_bytes(), fleet.expelled.clone());
+        self.enter_fleet(secret, epoch, now, effects);
+        let listed: Vec<_> = expelled.iter().take(limits::FLEET_MAX).copied().collect();
+        if let Some(fleet) = &mut self.fleet {
+            fleet.expelled = own.clone();
+        }
+        for node in listed.iter().filter(|node| **node != me) {
+            self.expelled(*node, epoch, effects);
+        }
+        // Two machines have sent somebody away at once: whom we sent away knows the other one's secret. The next one is
+        // made of both, and so is known to neither.
+        let again = own
+            .keys()
+            .filter(|node| !listed.contains(node) && !self.known.contains_key(node));
+        let again: Vec<_> = again.copied().collect();
+        if !again.is_empty() {
+            let both = Sha256::new_with_prefix(b"lymph/1 fleet again\0");
+            let both = both.chain_update(ours).chain_update(secret).finalize();
+            self.new_secret(both.into(), &again, now, effects);
+        }
+        true
     }
 
     /// Leave the fleet: its secret is forgotten, and so are the siblings.
@@ -254,6 +315,13 @@ impl Mesh {
         };
         let ask = Ask::Rekey {
             secret: *fleet.secret.as_bytes(),
+            epoch: fleet.epoch,
+            expelled: fleet
+                .expelled
+                .keys()
+                .take(limits::FLEET_MAX)
+                .copied()
+                .collect(),
         };
         let addresses = self
             .known

@@ -608,10 +608,16 @@ impl Mesh {
                     self.refuse(channel, No::NotYours, effects);
                 }
             }
-            Ask::Rekey { secret } => {
-                let is_sibling = node.is_some_and(|node| self.standing(node) == Standing::Sibling);
-                if is_sibling && self.fleet.is_some() {
-                    self.enter_fleet(secret, now, effects);
+            Ask::Rekey {
+                secret,
+                epoch,
+                expelled,
+            } => {
+                let sibling = node.filter(|node| self.standing(*node) == Standing::Sibling);
+                let is_taken = sibling.is_some_and(|sibling| {
+                    self.rekey_heard(sibling, (secret, epoch), &expelled, now, effects)
+                });
+                if is_taken {
                     // What was said with the new secret before we had it.
                     if let Some(audience) = self.fleet() {
                         self.catching_up.want(from, audience, now, true);
@@ -809,7 +815,9 @@ impl Mesh {
                     self.silenced = Some(Silenced::Dead);
                 }
             }
-            Kept::Fleet(secret) => self.fleet = Some(super::fleet::Fleet::new(secret)),
+            Kept::Fleet(secret, epoch) => {
+                self.fleet = Some(super::fleet::Fleet::new(secret, epoch));
+            }
             Kept::Behind(node) => {
                 if let Some(fleet) = &mut self.fleet {
                     fleet.behind.insert(node);

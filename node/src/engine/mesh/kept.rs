@@ -20,8 +20,8 @@ pub enum Kept {
     Muted(NodeId),
     /// A dead key, and its successor.
     Dead(NodeId, Option<NodeId>),
-    /// The fleet's secret.
-    Fleet([u8; 32]),
+    /// The fleet's secret, and when it was made.
+    Fleet([u8; 32], u64),
     /// A circle.
     Circle(CircleId, Circle),
     /// What goes into and out of the public mesh.
@@ -69,7 +69,7 @@ impl Kept {
             Kept::Known(node, _) => KeptKey::Known(*node),
             Kept::Muted(node) => KeptKey::Muted(*node),
             Kept::Dead(node, _) => KeptKey::Dead(*node),
-            Kept::Fleet(_) => KeptKey::Fleet,
+            Kept::Fleet(..) => KeptKey::Fleet,
             Kept::Circle(id, _) => KeptKey::Circle(*id),
             Kept::Public(_) => KeptKey::Public,
             Kept::Invitation(token, _) => KeptKey::Invitation(*token),

@@ -260,7 +260,7 @@ impl Mesh {
         let circle = match offer {
             Offer::Fleet => {
                 if self.fleet.is_none() {
-                    self.enter_fleet(secret, now, &mut effects);
+                    self.enter_fleet(secret, now.millis(), now, &mut effects);
                 }
                 None
             }
@@ -667,7 +667,7 @@ impl Mesh {
         }
         let audience = match (degree, joined.secret, joined.circle) {
             (Degree::Sibling, Some(secret), _) => {
-                self.enter_fleet(secret, now, effects);
+                self.enter_fleet(secret, now.millis(), now, effects);
                 self.fleet()
             }
             (Degree::Member, _, Some(circle)) => {

@@ -365,7 +365,7 @@ fn numbers_never_repeat_whenever_it_dies() {
         let mut mesh = Mesh::new(identity, MeshLimits::default(), life, now);
         let mut effects = mesh.start(now);
         // Without an address there is no invitation; the fleet is there all the same.
-        mesh.enter_fleet([2; 32], now, &mut effects);
+        mesh.enter_fleet([2; 32], 1, now, &mut effects);
         for step in 0..30 {
             // Also while the clock stands still, or is put back.
             now = match (life + step) % 7 {

@@ -225,7 +225,11 @@ fn what_is_for_the_fleet_is_published_sealed_and_for_nobody_else() {
             salt,
             since: Slot(0),
         },
-        Ask::Rekey { secret: [1; 32] },
+        Ask::Rekey {
+            secret: [1; 32],
+            epoch: u64::MAX,
+            expelled: Vec::new(),
+        },
         Ask::Push {
             audience: fleet,
             objects: Vec::new(),
