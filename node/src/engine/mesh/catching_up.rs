@@ -102,6 +102,17 @@ impl CatchingUp {
         self.sessions.remove(&peer);
     }
 
+    #[cfg(test)]
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) fn check_bounds(&self) {
+        assert!(self.wanted.len() <= WANTED_MAX && self.sessions.len() <= SESSIONS_MAX);
+        assert!(self.meters.len() <= METERS_MAX && self.cursors.len() <= WANTED_MAX);
+    }
+
     pub(super) fn next_due(&self) -> Option<Timestamp> {
         let can_start = self.sessions.len() < SESSIONS_MAX;
         let wanted = self
@@ -121,7 +132,14 @@ impl CatchingUp {
     }
 
     /// Whether a peer may ask one more thing; large questions count more.
-    pub(super) fn may_ask(&mut self, peer: TransportId, bytes: usize, now: Timestamp) -> bool {
+    /// Full, those who asked lately are not forgotten for strangers; for one we know, any of them is.
+    pub(super) fn may_ask(
+        &mut self,
+        peer: TransportId,
+        is_known: bool,
+        bytes: usize,
+        now: Timestamp,
+    ) -> bool {
         let (full, rate) = QUESTIONS;
         if self.meters.len() >= METERS_MAX && !self.meters.contains_key(&peer) {
             // Whoever has asked nothing lately has all questions anyway.
@@ -129,7 +147,10 @@ impl CatchingUp {
                 .retain(|_, (left, since)| *left + now.since(*since).as_secs_f64() * rate < full);
         }
         if self.meters.len() >= METERS_MAX && !self.meters.contains_key(&peer) {
-            return false;
+            if !is_known {
+                return false;
+            }
+            self.meters.pop_first();
         }
         let (left, since) = self.meters.entry(peer).or_insert((full, now));
         *left = (*left + now.since(*since).as_secs_f64() * rate).min(full);
@@ -197,9 +218,10 @@ impl Mesh {
             let peers: Vec<_> = self.connected.iter().filter(fits).copied().collect();
             if let Some(last) = peers.len().checked_sub(1) {
                 let peer = peers[self.rng.below(last as u64 + 1) as usize];
-                self.catching_up
-                    .wanted
-                    .insert((peer, audience), (now, LATELY));
+                let wanted = &mut self.catching_up.wanted;
+                if wanted.len() < WANTED_MAX {
+                    wanted.entry((peer, audience)).or_insert((now, LATELY));
+                }
             }
         }
     }
@@ -285,9 +307,10 @@ impl Mesh {
                 session.initiator = None;
                 self.go_on(peer, now, effects);
             }
-            // They would not, or could not.
+            // They would not, or could not, go on: what was found until then is asked for.
             None => {
-                self.catching_up.sessions.remove(&peer);
+                session.initiator = None;
+                self.go_on(peer, now, effects);
             }
         }
     }
@@ -358,7 +381,7 @@ impl Mesh {
         }
         match answer {
             Some(Answer::Objects { objects, .. }) => {
-                self.given(peer, audience, &objects, now, effects)
+                self.given(peer, audience, &objects, now, effects);
             }
             Some(Answer::Taken) => {}
             _ => {

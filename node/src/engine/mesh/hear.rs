@@ -134,7 +134,7 @@ impl Mesh {
             .first(from, path, audience, bytes, now, standing)
     }
 
-    /// Somebody gave these: they were asked for, or are handed over.
+    /// Somebody gave these: they were asked for, or are handed over. How many are looked at more closely.
     pub(super) fn given(
         &mut self,
         from: TransportId,
@@ -142,12 +142,14 @@ impl Mesh {
         objects: &[Vec<u8>],
         now: Timestamp,
         effects: &mut Vec<Effect>,
-    ) {
+    ) -> usize {
+        let mut news = 0;
         for bytes in objects.iter().take(limits::FETCH_MAX) {
             if let Ok(signed) = self.first(from, Path::Asked, audience, bytes, now) {
-                self.check(signed, from, Purpose::Given, effects);
+                news += usize::from(self.check(signed, from, Purpose::Given, effects));
             }
         }
+        news
     }
 
     /// Something that was kept on disk, from a run before.
@@ -324,8 +326,12 @@ impl Mesh {
             }
             Object::Contact(contact) => match audience {
                 Audience::Fleet(_) => self.sibling_contact(author, contact, now, effects),
+                // Whose transport that is shows when they connect with it: nobody takes over another's by saying so.
                 Audience::Circle(_) | Audience::Public => {
-                    self.keep_contact(author, contact, effects)
+                    let owner = self.node_at(contact.transport);
+                    if owner.is_none_or(|owner| owner == author) {
+                        self.keep_contact(author, contact, effects);
+                    }
                 }
             },
             Object::Word(word) => {
@@ -517,7 +523,9 @@ impl Mesh {
     ) {
         let node = self.node_at(from);
         if node.is_some_and(|node| self.standing(node) == Standing::Muted)
-            || !self.catching_up.may_ask(from, bytes.len(), now)
+            || !self
+                .catching_up
+                .may_ask(from, node.is_some(), bytes.len(), now)
         {
             return self.refuse(channel, No::Busy, effects);
         }
@@ -681,12 +689,14 @@ impl Mesh {
                     self.check(signed, peer, Purpose::Hello { channel: None }, effects);
                 }
             }
-            (Question::Vouches(audience), Ok(Answer::Objects { objects, cursor })) => {
-                self.given(peer, audience, &objects, now, effects);
+            (Question::Vouches { audience, pages }, Ok(Answer::Objects { objects, cursor })) => {
+                let news = self.given(peer, audience, &objects, now, effects);
                 self.catching_up.read_to(peer, audience, cursor);
-                if !objects.is_empty() {
+                // Whoever tells nothing new, or goes on and on, is asked on the next time.
+                if let Some(pages) = pages.checked_sub(1).filter(|_| news > 0) {
                     let ask = Ask::Vouches { audience, cursor };
-                    self.ask(peer, Vec::new(), &ask, Question::Vouches(audience), effects);
+                    let question = Question::Vouches { audience, pages };
+                    self.ask(peer, Vec::new(), &ask, question, effects);
                 }
             }
             (Question::Digest(audience), Ok(Answer::Objects { objects, .. })) => {
@@ -696,7 +706,7 @@ impl Mesh {
             (
                 Question::Hello(_)
                 | Question::Digest(_)
-                | Question::Vouches(_)
+                | Question::Vouches { .. }
                 | Question::Rekey(_)
                 | Question::Push,
                 _,
@@ -737,10 +747,10 @@ impl Mesh {
         let mut effects = Vec::new();
         match kept {
             Kept::Known(node, known) => {
-                if let Some(transport) = known.transport {
-                    self.transports.insert(transport, node);
-                }
-                if self.known.len() < self.limits.known_max {
+                if self.known.len() < self.limits.known_max || self.known.contains_key(&node) {
+                    if let Some(transport) = known.transport {
+                        self.transports.insert(transport, node);
+                    }
                     self.known.insert(node, known);
                 }
             }
@@ -803,7 +813,10 @@ impl Mesh {
             }
         }
         effects.push(Effect::Heard(Heard::SiblingsChanged));
-        self.announce(now, &mut effects);
+        // Until it is known where this node can be reached, what it said of that before holds.
+        if !self.addresses.is_empty() {
+            self.announce(now, &mut effects);
+        }
         effects
     }
 

@@ -16,6 +16,9 @@ use super::{Effect, Heard, Mesh, Net, Notice, Question, first_weight};
 /// How long what this node says of where it is holds.
 const CONTACT_LIFE: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 60);
 
+/// Pages of a peer's vouches that are read at once: 32,000 of them.
+const VOUCH_PAGES: u32 = 64;
+
 impl Mesh {
     /// Who a node is to us.
     pub fn standing(&self, node: NodeId) -> Standing {
@@ -185,7 +188,10 @@ impl Mesh {
                 peer,
                 Vec::new(),
                 &Ask::Vouches { audience, cursor },
-                Question::Vouches(audience),
+                Question::Vouches {
+                    audience,
+                    pages: VOUCH_PAGES,
+                },
                 effects,
             );
             let ask = Ask::Digest {
