@@ -366,7 +366,7 @@ impl Mesh {
 
     /// Something with our own signature came from outside. What was said by an earlier run comes back like this when the
     /// store was lost; what has a number that only this run gives, but not to that, was said by somebody else with our key.
-    fn own_voice(
+    pub(super) fn own_voice(
         &mut self,
         object: &Verified<Object>,
         now: Timestamp,

@@ -364,10 +364,7 @@ fn everything_kept_comes_back_however_slowly_signatures_are_checked() {
         table.detect(0, &who);
     }
     table.unban(0, "5.9.0.7", false);
-    let count = |table: &Table| {
-        let ids = table.mesh(0).shelf().ids_since(fleet, 0).count();
-        ids
-    };
+    let count = |table: &Table| table.mesh(0).shelf().ids_since(fleet, 0).count();
     let before = count(&table);
     assert!(before > 3_000);
     table.part(&[0], &[1]);

@@ -124,12 +124,6 @@ impl World {
             }
         }
         let peers = (0..3).map(|n| table.keypair(n)).collect();
-        let transports: Vec<_> = table
-            .machines
-            .iter()
-            .map(|machine| machine.secret)
-            .collect();
-        drop(transports);
         World {
             engine: table.machines[0].engine.take().unwrap(),
             now: table.now,
