@@ -631,3 +631,108 @@ fn about_of(wish: &FleetWish) -> Option<About> {
         FleetWish::Expel(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn net(text: &str) -> WireNet {
+        net_of(text.parse().unwrap())
+    }
+
+    #[test]
+    fn of_two_words_about_the_same_the_later_one_holds() {
+        let ban = FleetWish::Ban {
+            net: net("5.9.1.1"),
+            secs: 60,
+            reason: "enough".to_owned(),
+        };
+        let lift = |text: &str| FleetWish::Lift {
+            net: net(text),
+            false_positive: false,
+        };
+        let allow = |text: &str| FleetWish::AllowNet {
+            net: net(text),
+            comment: String::new(),
+        };
+        let mut words = NewestWords::default();
+        for (wish, seq, expected) in [
+            (ban.clone(), 10, true),
+            (ban.clone(), 10, false),
+            (lift("5.9.1.1"), 9, false),
+            (lift("5.9.1.1"), 11, true),
+            (ban, 11, false),
+            (lift("5.9.1.2"), 1, true),
+            (lift("5.9.1.0/24"), 1, true),
+            (allow("5.9.1.1"), 5, true),
+            (FleetWish::DisallowNet(net("5.9.1.1")), 4, false),
+            (FleetWish::DisallowNet(net("5.9.1.1")), 6, true),
+            (FleetWish::Panic, 7, true),
+            (FleetWish::Resume, 6, false),
+            (FleetWish::Resume, 8, true),
+            (FleetWish::Panic, 8, false),
+        ] {
+            let about = about_of(&wish).unwrap();
+            assert_eq!(words.note(about, seq), expected, "{wish:?} as {seq}");
+        }
+        let node = NodeId::from_bytes([1; 32]);
+        assert_eq!(about_of(&FleetWish::Expel(node)), None);
+    }
+
+    #[test]
+    fn the_word_that_was_said_first_is_forgotten_when_there_are_too_many() {
+        let about = |n: u32| {
+            let address = std::net::Ipv4Addr::from_bits(0x0509_0000 + n);
+            About::Target(Target::of_address(address.into()))
+        };
+        let mut words = NewestWords::default();
+        for n in 0..u32::try_from(NEWEST_MAX).unwrap() {
+            // The tenth is the oldest.
+            let seq = if n == 10 { 1 } else { 1_000 + u64::from(n) };
+            assert!(words.note(about(n), seq));
+        }
+        assert!(
+            words.note(about(10), 2),
+            "one that is known takes nobody's place"
+        );
+        assert_eq!((words.0.len(), words.get(&about(0))), (NEWEST_MAX, 1_000));
+        assert!(words.note(about(1 << 20), 5));
+        assert_eq!(words.0.len(), NEWEST_MAX);
+        assert_eq!((words.get(&about(10)), words.get(&about(0))), (0, 1_000));
+    }
+
+    #[test]
+    fn reasons_are_cut_at_a_letter() {
+        for (text, bytes) in [
+            (String::new(), 0),
+            ("a".repeat(300), REASON_BYTES_MAX),
+            (
+                format!("{}ä", "a".repeat(REASON_BYTES_MAX - 1)),
+                REASON_BYTES_MAX - 1,
+            ),
+            ("a\0b".to_owned(), 3),
+        ] {
+            let cut = shortened(&text);
+            assert_eq!(cut.len(), bytes, "{text:?}");
+            assert!(!cut.contains('\0'));
+        }
+    }
+
+    #[test]
+    fn networks_go_there_and_back() {
+        for text in [
+            "5.9.1.1",
+            "5.9.0.0/16",
+            "2a01:4f8:1:2::/64",
+            "2a01:4f8::/32",
+        ] {
+            let target: Target = text.parse().unwrap();
+            assert_eq!(target_of(net_of(target)), Some(target), "{text}");
+        }
+        let wrong = WireNet {
+            address: [5, 9, 1, 1].into(),
+            prefix: 33,
+        };
+        assert_eq!(target_of(wrong), None);
+    }
+}

@@ -342,7 +342,11 @@ enum Question {
     CatchUp,
     Fetch(Audience),
     Push,
-    Vouches(Audience),
+    Vouches {
+        audience: Audience,
+        /// Pages that are asked for after this one, at most.
+        pages: u32,
+    },
     Digest(Audience),
     Rekey(NodeId),
 }
@@ -432,7 +436,7 @@ impl Mesh {
             public: Consent::default(),
             pairing: Pairing::default(),
             reporting: Reporting::new(limits.waiting_max),
-            shelf: Shelf::new(limits.objects_max),
+            shelf: Shelf::new(limits.objects_max, now.millis()),
             own_vouches: BTreeMap::new(),
             catching_up: CatchingUp::default(),
             digests_from: Epoch::of(now).next(),
@@ -584,7 +588,12 @@ impl Mesh {
         purpose: Purpose,
         effects: &mut Vec<Effect>,
     ) -> bool {
-        if self.checking.len() >= self.limits.verifying_max {
+        // What this node kept itself is not more than its shelf holds, and comes only once.
+        let max = match purpose {
+            Purpose::Restored => self.limits.verifying_max + self.limits.objects_max,
+            _ => self.limits.verifying_max,
+        };
+        if self.checking.len() >= max {
             return false;
         }
         let number = self.number();

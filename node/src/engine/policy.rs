@@ -350,4 +350,55 @@ mod tests {
         );
         assert_eq!(seen(&range("nonsense"), |_| (), None).0, Outcome::NoAddress);
     }
+
+    #[test]
+    fn a_siblings_report_blocks_and_nobody_elses_does() {
+        use lymph_protocol::family::Family;
+        use lymph_protocol::report::{Evidence, RuleHash, Slot};
+        let slot = Slot::of(NOW);
+        let report = |slot: Slot, ttl_hours: u8| Report {
+            subject: "5.9.1.1".parse().unwrap(),
+            family: Family::SSH_AUTH,
+            rule: RuleHash([0; 8]),
+            evidence: Evidence::Handshake,
+            count_log2: 3,
+            slot,
+            ttl_hours,
+            seq: 1,
+        };
+        let later = Slot(slot.0 + 3);
+        let earlier = Slot(slot.0 - 24);
+        for (standing, report, expected) in [
+            (
+                Standing::Sibling,
+                report(slot, 1),
+                Some(slot.start() + HOUR),
+            ),
+            (
+                Standing::Sibling,
+                report(slot, 168),
+                Some(slot.start() + HOUR * 168),
+            ),
+            // From a clock that is ahead: no longer than it says from now on.
+            (Standing::Sibling, report(later, 1), Some(NOW + HOUR)),
+            (
+                Standing::Sibling,
+                report(earlier, 3),
+                Some(earlier.start() + HOUR * 3),
+            ),
+            (Standing::Sibling, report(earlier, 2), None),
+            (Standing::Sibling, report(earlier, 1), None),
+            (Standing::Own, report(slot, 1), None),
+            (Standing::Vouched(10_000), report(slot, 1), None),
+            (Standing::Vouched(0), report(slot, 1), None),
+            (Standing::Stranger, report(slot, 1), None),
+            (Standing::Muted, report(slot, 1), None),
+        ] {
+            assert_eq!(
+                judge_report(standing, &report, NOW),
+                expected,
+                "{standing:?} {report:?}"
+            );
+        }
+    }
 }

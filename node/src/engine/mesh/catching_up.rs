@@ -146,6 +146,17 @@ impl CatchingUp {
         self.answering.remove(&peer);
     }
 
+    #[cfg(test)]
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) fn check_bounds(&self) {
+        assert!(self.wanted.len() <= WANTED_MAX && self.sessions.len() <= SESSIONS_MAX);
+        assert!(self.meters.len() <= METERS_MAX && self.cursors.len() <= WANTED_MAX);
+    }
+
     /// Whether one more comparison may begin.
     fn has_room(&self, is_known: bool) -> bool {
         let strangers = self.sessions.values().filter(|session| !session.is_known);
@@ -171,6 +182,7 @@ impl CatchingUp {
     }
 
     /// Whether a peer may ask one more thing; large questions count more.
+    /// Full, those who asked lately are not forgotten for strangers; for one we know, any of them is.
     pub(super) fn may_ask(
         &mut self,
         peer: TransportId,
@@ -192,12 +204,15 @@ impl CatchingUp {
         };
         if self.meters.len() >= METERS_MAX && !self.meters.contains_key(&peer) {
             // Whoever has asked nothing lately has all questions anyway.
-            let (full, rate) = QUESTIONS;
+            let (_, rate) = QUESTIONS;
             self.meters
-                .retain(|_, (left, since)| *left + now.since(*since).as_secs_f64() * rate < full);
+                .retain(|_, (spent, since)| *spent > now.since(*since).as_secs_f64() * rate);
         }
         if self.meters.len() >= METERS_MAX && !self.meters.contains_key(&peer) {
-            return false;
+            if !is_known {
+                return false;
+            }
+            self.meters.pop_first();
         }
         let mut meter = self.meters.get(&peer).copied();
         let may = spend(&mut meter, budget, cost, now);
@@ -206,19 +221,19 @@ impl CatchingUp {
     }
 }
 
-/// Spend from a budget of so many at once and so many a second.
+/// Spend from a budget of so many at once and so many a second. A meter holds what is spent and not yet earned again.
 fn spend(
     meter: &mut Option<(f64, Timestamp)>,
     (full, rate): (f64, f64),
     cost: f64,
     now: Timestamp,
 ) -> bool {
-    let (left, since) = meter.get_or_insert((full, now));
-    *left = (*left + now.since(*since).as_secs_f64() * rate).min(full);
+    let (spent, since) = meter.get_or_insert((0.0, now));
+    *spent = (*spent - now.since(*since).as_secs_f64() * rate).max(0.0);
     *since = now;
-    let may = *left >= cost;
+    let may = *spent + cost <= full;
     if may {
-        *left -= cost;
+        *spent += cost;
     }
     may
 }
@@ -277,9 +292,10 @@ impl Mesh {
             let peers: Vec<_> = self.connected.iter().filter(fits).copied().collect();
             if let Some(last) = peers.len().checked_sub(1) {
                 let peer = peers[self.rng.below(last as u64 + 1) as usize];
-                self.catching_up
-                    .wanted
-                    .insert((peer, audience), (now, LATELY));
+                let wanted = &mut self.catching_up.wanted;
+                if wanted.len() < WANTED_MAX {
+                    wanted.entry((peer, audience)).or_insert((now, LATELY));
+                }
             }
         }
     }
@@ -394,9 +410,10 @@ impl Mesh {
                 }
                 self.go_on(peer, now, effects);
             }
-            // They would not, or could not.
+            // They would not, or could not, go on: what was found until then is asked for.
             None => {
-                self.catching_up.sessions.remove(&peer);
+                session.initiator = None;
+                self.go_on(peer, now, effects);
             }
         }
     }
@@ -429,6 +446,10 @@ impl Mesh {
             let count = session.need.len().min(PART);
             session.asked = Asked::Fetch(session.need.drain(..count).collect());
             return self.ask_on(peer, now, effects);
+        }
+        // A stranger asks for what it lacks, if it wants it.
+        if !session.is_known {
+            session.have.clear();
         }
         let mut part = Vec::new();
         let mut bytes = 0;

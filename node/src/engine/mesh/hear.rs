@@ -140,7 +140,8 @@ impl Mesh {
     }
 
     /// Somebody gave these. What was asked for, or comes from somebody we know, costs them nothing; a stranger who hands
-    /// something over pays for it as for gossip. Some room is left for gossip's own signatures.
+    /// something over pays for it as for gossip. Some room is left for gossip's own signatures. Returns how many are looked
+    /// at more closely.
     pub(super) fn given(
         &mut self,
         from: TransportId,
@@ -149,21 +150,25 @@ impl Mesh {
         is_wanted: bool,
         now: Timestamp,
         effects: &mut Vec<Effect>,
-    ) {
+    ) -> usize {
+        let mut news = 0;
         let path = match is_wanted || self.transports.contains_key(&from) {
             true => Path::Asked,
             false => Path::Gossip,
         };
         for bytes in objects.iter().take(limits::FETCH_MAX) {
             if self.checking.len() >= self.limits.verifying_max / 4 * 3 {
-                return;
+                return news;
             }
             match self.first(from, path, audience, bytes, now) {
-                Ok(signed) => drop(self.check(signed, from, Purpose::Given, effects)),
-                Err(Refusal::Ignore(Why::PeerTooFast)) => return,
+                Ok(signed) => {
+                    news += usize::from(self.check(signed, from, Purpose::Given, effects));
+                }
+                Err(Refusal::Ignore(Why::PeerTooFast)) => return news,
                 Err(_) => {}
             }
         }
+        news
     }
 
     /// Check what was kept on disk from a run before, as many at once as there is room for.
@@ -384,7 +389,7 @@ impl Mesh {
 
     /// Something with our own signature came from outside. What was said by an earlier run comes back like this when the
     /// store was lost; what has a number that only this run gives, but not to that, was said by somebody else with our key.
-    fn own_voice(
+    pub(super) fn own_voice(
         &mut self,
         object: &Verified<Object>,
         now: Timestamp,
@@ -741,12 +746,14 @@ impl Mesh {
                     self.check(signed, peer, Purpose::Hello { channel: None }, effects);
                 }
             }
-            (Question::Vouches(audience), Ok(Answer::Objects { objects, cursor })) => {
-                self.given(peer, audience, &objects, true, now, effects);
+            (Question::Vouches { audience, pages }, Ok(Answer::Objects { objects, cursor })) => {
+                let news = self.given(peer, audience, &objects, true, now, effects);
                 self.catching_up.read_to(peer, audience, cursor);
-                if !objects.is_empty() {
+                // Whoever tells nothing new, or goes on and on, is asked on the next time.
+                if let Some(pages) = pages.checked_sub(1).filter(|_| news > 0) {
                     let ask = Ask::Vouches { audience, cursor };
-                    self.ask(peer, Vec::new(), &ask, Question::Vouches(audience), effects);
+                    let question = Question::Vouches { audience, pages };
+                    self.ask(peer, Vec::new(), &ask, question, effects);
                 }
             }
             (Question::Digest(audience), Ok(Answer::Objects { objects, .. })) => {
@@ -756,7 +763,7 @@ impl Mesh {
             (
                 Question::Hello(_)
                 | Question::Digest(_)
-                | Question::Vouches(_)
+                | Question::Vouches { .. }
                 | Question::Rekey(_)
                 | Question::Push,
                 _,
@@ -797,10 +804,10 @@ impl Mesh {
         let effects = Vec::new();
         match kept {
             Kept::Known(node, known) => {
-                if let Some(transport) = known.transport {
-                    self.transports.insert(transport, node);
-                }
-                if self.known.len() < self.limits.known_max {
+                if self.known.len() < self.limits.known_max || self.known.contains_key(&node) {
+                    if let Some(transport) = known.transport {
+                        self.transports.insert(transport, node);
+                    }
                     self.known.insert(node, known);
                 }
             }
@@ -872,7 +879,10 @@ impl Mesh {
             }
         }
         effects.push(Effect::Heard(Heard::SiblingsChanged));
-        self.announce(now, &mut effects);
+        // Until it is known where this node can be reached, what it said of that before holds.
+        if !self.addresses.is_empty() {
+            self.announce(now, &mut effects);
+        }
         effects
     }
 

@@ -33,6 +33,8 @@ const JOIN_PATIENCE: Duration = Duration::from_secs(60);
 const JOIN_RETRY: Duration = Duration::from_secs(3);
 /// How long a token that is over is remembered, to say why.
 const OVER_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+/// Tokens that are over and remembered.
+const OVER_MAX: usize = INVITATIONS_MAX * 4;
 /// Pairings that are shown.
 const DONE_MAX: usize = 64;
 
@@ -207,16 +209,30 @@ impl Pairing {
             .collect();
         for token in ended {
             self.open.remove(&token);
-            self.over.insert(token, (No::Expired, now));
+            self.end(token, No::Expired, now);
             effects.push(Effect::Remove(KeptKey::Invitation(token)));
         }
         self.over
             .retain(|_, (_, since)| now.since(*since) < OVER_KEPT);
-        while self.over.len() > INVITATIONS_MAX * 4 {
-            self.over.pop_first();
-        }
         self.joins
             .retain(|_, join| join.failed.is_none() || now.since(join.since) < JOIN_PATIENCE * 10);
+    }
+
+    /// A token is over. Full, the one that was so first is forgotten.
+    fn end(&mut self, token: Token, why: No, now: Timestamp) {
+        self.over.insert(token, (why, now));
+        if self.over.len() > OVER_MAX {
+            let oldest = self.over.iter().min_by_key(|(_, (_, since))| *since);
+            if let Some(oldest) = oldest.map(|(token, _)| *token) {
+                self.over.remove(&oldest);
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn check_bounds(&self) {
+        assert!(self.open.len() <= INVITATIONS_MAX && self.over.len() <= OVER_MAX);
+        assert!(self.joins.len() <= JOINS_MAX && self.done.len() <= DONE_MAX);
     }
 
     pub(super) fn fail(&mut self, token: Token, why: &str, now: Timestamp) {
@@ -355,6 +371,10 @@ impl Mesh {
         if ticket.relation == Offer::Fleet && self.fleet.is_some() && !is_sibling {
             return Err(JoinError::InAFleet);
         }
+        // What has failed is only still told.
+        if self.pairing.joins.len() >= JOINS_MAX {
+            self.pairing.joins.retain(|_, join| join.failed.is_none());
+        }
         if self.pairing.joins.len() >= JOINS_MAX && !self.pairing.joins.contains_key(&ticket.token)
         {
             return Err(JoinError::TooMany);
@@ -452,7 +472,7 @@ impl Mesh {
         match invitation.uses_left {
             0 => {
                 self.pairing.open.remove(&token);
-                self.pairing.over.insert(token, (No::Used, now));
+                self.pairing.end(token, No::Used, now);
                 effects.push(Effect::Remove(KeptKey::Invitation(token)));
             }
             _ => {

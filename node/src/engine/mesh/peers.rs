@@ -20,6 +20,9 @@ const CONTACT_LIFE: std::time::Duration = std::time::Duration::from_secs(30 * 24
 /// How much later than the first of a pair the second one compares.
 const SECOND_LOOK: std::time::Duration = std::time::Duration::from_secs(5);
 
+/// Pages of a peer's vouches that are read at once: 32,000 of them.
+const VOUCH_PAGES: u32 = 64;
+
 impl Mesh {
     /// Who a node is to us.
     pub fn standing(&self, node: NodeId) -> Standing {
@@ -142,18 +145,13 @@ impl Mesh {
             },
             |node| self.shared_with(node),
         );
-        // One of the two begins, so that they do not tell each other everything twice. Among those who are paired the other
+        // Among those who are paired one of the two begins, so that they do not tell each other everything twice. The other
         // one looks again a little later: the first may not have noticed yet that this one was away, and what is said before
-        // both know each other's topics reaches nobody.
-        let begins = self.transport < peer;
+        // both know each other's topics reaches nobody. Strangers only ask: each what it lacks itself.
+        let begins = self.transport < peer || node.is_none();
         for audience in shared {
-            match (begins, node) {
-                (true, _) => self.catching_up.want(peer, audience, now, node.is_some()),
-                (false, Some(_)) => self
-                    .catching_up
-                    .want(peer, audience, now + SECOND_LOOK, true),
-                (false, None) => {}
-            }
+            let at = if begins { now } else { now + SECOND_LOOK };
+            self.catching_up.want(peer, audience, at, node.is_some());
         }
         if let Some(node) = node {
             self.ask_first(peer, node, effects);
@@ -196,7 +194,10 @@ impl Mesh {
                 peer,
                 Vec::new(),
                 &Ask::Vouches { audience, cursor },
-                Question::Vouches(audience),
+                Question::Vouches {
+                    audience,
+                    pages: VOUCH_PAGES,
+                },
                 effects,
             );
             let ask = Ask::Digest {

@@ -17,6 +17,9 @@ use lymph_protocol::{NodeId, ObjectId, Subject, Timestamp};
 use super::Bytes;
 use super::kept::{Kept, KeptKey};
 
+/// Places of what is gone that are not worth looking for.
+const IN_ORDER_SPARE: usize = 1_024;
+
 /// How dear an object is: who said it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
@@ -86,7 +89,8 @@ pub struct Shelf {
 }
 
 impl Shelf {
-    pub(super) fn new(max: usize) -> Self {
+    /// `first_place` is higher than any place of an earlier run: who read that list to its end reads this one anew.
+    pub(super) fn new(max: usize, first_place: u64) -> Self {
         Shelf {
             max,
             items: BTreeMap::new(),
@@ -97,7 +101,7 @@ impl Shelf {
             live_by_expiry: BTreeSet::new(),
             counts: BTreeMap::new(),
             in_order: BTreeMap::new(),
-            next_place: 1,
+            next_place: first_place.max(1),
         }
     }
 
@@ -163,6 +167,7 @@ impl Shelf {
         if is_news && is_in_order {
             self.in_order.insert(self.next_place, id);
             self.next_place += 1;
+            self.tidy_order();
         }
     }
 
@@ -238,10 +243,14 @@ impl Shelf {
             self.live_by_expiry.pop_first();
             self.live.remove(&voice);
         }
-        if self.in_order.len() > 2 * self.items.len() + 1024 {
+        self.tidy_order();
+        dropped
+    }
+
+    fn tidy_order(&mut self) {
+        if self.in_order.len() > 2 * self.items.len() + IN_ORDER_SPARE {
             self.in_order.retain(|_, id| self.items.contains_key(id));
         }
-        dropped
     }
 
     /// Forget all that was said to an audience: what that was, and what of it is kept on disk.
@@ -342,6 +351,15 @@ impl Shelf {
             .iter()
             .filter(move |((_, by, _), _)| *by == author)
             .map(|(_, live)| live)
+    }
+
+    #[cfg(test)]
+    pub(super) fn check_bounds(&self) {
+        assert_eq!(self.items.len(), self.by_worth.len());
+        assert_eq!(self.items.len(), self.by_expiry.len());
+        assert!(self.by_time.len() <= self.items.len());
+        assert!(self.in_order.len() <= 2 * self.items.len() + IN_ORDER_SPARE + 1);
+        assert_eq!(self.live.len(), self.live_by_expiry.len());
     }
 
     /// How many reports are alive.
