@@ -378,6 +378,8 @@ pub struct Mesh {
     dead: BTreeMap<NodeId, Kill>,
     silenced: Option<Silenced>,
     fleet: Option<Fleet>,
+    /// Siblings that have not heard the fleet's newest secret yet; some of `known`.
+    behind: BTreeSet<NodeId>,
     circles: BTreeMap<CircleId, kept::Circle>,
     public: Consent,
     pairing: Pairing,
@@ -416,6 +418,7 @@ impl Mesh {
             dead: BTreeMap::new(),
             silenced: None,
             fleet: None,
+            behind: BTreeSet::new(),
             circles: BTreeMap::new(),
             public: Consent::default(),
             pairing: Pairing::default(),
@@ -783,12 +786,14 @@ impl Mesh {
             .iter()
             .map(|(id, circle)| Kept::Circle(*id, circle.clone()));
         let public = std::iter::once(Kept::Public(self.public));
+        let behind = self.behind.iter().map(|node| Kept::Behind(*node));
         let objects = self.shelf.kept();
         let invitations = self.pairing.kept();
         known
             .chain(muted)
             .chain(dead)
             .chain(fleet)
+            .chain(behind)
             .chain(circles)
             .chain(public)
             .chain(invitations)

@@ -23,8 +23,6 @@ use super::{Effect, FOLLOW, Mesh, Net, Notice, Question};
 #[derive(Debug)]
 pub(super) struct Fleet {
     pub(super) secret: FleetSecret,
-    /// Siblings that have not heard the newest secret yet.
-    pub(super) behind: BTreeSet<NodeId>,
     /// Those who were sent away.
     pub(super) expelled: BTreeSet<NodeId>,
 }
@@ -33,7 +31,6 @@ impl Fleet {
     pub(super) fn new(secret: [u8; 32]) -> Self {
         Fleet {
             secret: FleetSecret::from_bytes(secret),
-            behind: BTreeSet::new(),
             expelled: BTreeSet::new(),
         }
     }
@@ -76,6 +73,7 @@ impl Mesh {
         if self.fleet() == Some(audience) {
             return;
         }
+        self.nobody_is_behind(effects);
         let before = self.fleet.replace(fleet);
         if let Some(before) = before {
             let old = Audience::Fleet(before.secret.fleet());
@@ -144,8 +142,8 @@ impl Mesh {
         if degree == Degree::Sibling {
             let mut expelled = self
                 .fleet
-                .take()
-                .map(|fleet| fleet.expelled)
+                .as_mut()
+                .map(|fleet| std::mem::take(&mut fleet.expelled))
                 .unwrap_or_default();
             while expelled.len() >= EXPELLED_MAX {
                 expelled.pop_first();
@@ -158,8 +156,13 @@ impl Mesh {
             let rest: BTreeSet<_> = old.map(|(node, _)| *node).collect();
             self.enter_fleet(secret, now, &mut effects);
             if let Some(fleet) = &mut self.fleet {
-                (fleet.behind, fleet.expelled) = (rest.clone(), expelled);
+                fleet.expelled = expelled;
             }
+            effects.extend(
+                rest.iter()
+                    .map(|sibling| Effect::Save(Kept::Behind(*sibling))),
+            );
+            self.behind.clone_from(&rest);
             for sibling in rest {
                 if let Some(transport) = self.known.get(&sibling).and_then(|known| known.transport)
                 {
@@ -193,6 +196,7 @@ impl Mesh {
                 .map(Effect::Remove),
         );
         self.fleet = None;
+        self.nobody_is_behind(&mut effects);
         effects.push(Effect::Remove(KeptKey::Fleet));
         let siblings = self
             .known
@@ -228,11 +232,7 @@ impl Mesh {
         peer: TransportId,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(fleet) = self
-            .fleet
-            .as_ref()
-            .filter(|fleet| fleet.behind.contains(&node))
-        else {
+        let Some(fleet) = self.fleet.as_ref().filter(|_| self.behind.contains(&node)) else {
             return;
         };
         let ask = Ask::Rekey {
@@ -246,9 +246,15 @@ impl Mesh {
         self.ask(peer, addresses, &ask, Question::Rekey(node), effects);
     }
 
-    pub(super) fn rekeyed(&mut self, node: NodeId) {
-        if let Some(fleet) = &mut self.fleet {
-            fleet.behind.remove(&node);
+    /// A sibling has the newest secret, or is one no longer.
+    pub(super) fn rekeyed(&mut self, node: NodeId, effects: &mut Vec<Effect>) {
+        if self.behind.remove(&node) {
+            effects.push(Effect::Remove(KeptKey::Behind(node)));
         }
+    }
+
+    fn nobody_is_behind(&mut self, effects: &mut Vec<Effect>) {
+        let behind = std::mem::take(&mut self.behind).into_iter();
+        effects.extend(behind.map(|node| Effect::Remove(KeptKey::Behind(node))));
     }
 }

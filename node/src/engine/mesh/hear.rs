@@ -644,7 +644,7 @@ impl Mesh {
             (Question::Digest(audience), Ok(Answer::Objects { objects, .. })) => {
                 self.given(peer, audience, &objects, now, effects);
             }
-            (Question::Rekey(node), Ok(Answer::Taken)) => self.rekeyed(node),
+            (Question::Rekey(node), Ok(Answer::Taken)) => self.rekeyed(node, effects),
             (
                 Question::Hello(_)
                 | Question::Digest(_)
@@ -705,6 +705,11 @@ impl Mesh {
                     .insert(node, lymph_protocol::vouch::Kill { issued, successor });
                 if node == self.keypair.id() {
                     self.silenced = Some(Silenced::Dead);
+                }
+            }
+            Kept::Behind(node) => {
+                if self.behind.len() < self.limits.known_max {
+                    self.behind.insert(node);
                 }
             }
             Kept::Fleet(secret) => self.fleet = Some(super::fleet::Fleet::new(secret)),

@@ -31,6 +31,8 @@ pub enum Kept {
     Object(ObjectId, Audience, Arc<[u8]>),
     /// Numbers up to this may have been given out.
     Sequence(u64),
+    /// A sibling that has not heard the fleet's newest secret yet.
+    Behind(NodeId),
 }
 
 /// Where it is kept.
@@ -54,6 +56,8 @@ pub enum KeptKey {
     Object(ObjectId),
     /// Numbers.
     Sequence,
+    /// A sibling that has not heard the fleet's newest secret yet.
+    Behind(NodeId),
 }
 
 impl Kept {
@@ -70,6 +74,7 @@ impl Kept {
             Kept::Invitation(token, _) => KeptKey::Invitation(*token),
             Kept::Object(id, _, _) => KeptKey::Object(*id),
             Kept::Sequence(_) => KeptKey::Sequence,
+            Kept::Behind(node) => KeptKey::Behind(*node),
         }
     }
 }

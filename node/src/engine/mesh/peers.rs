@@ -303,6 +303,7 @@ impl Mesh {
     /// A node is known no longer.
     pub(super) fn forget(&mut self, node: NodeId, effects: &mut Vec<Effect>) -> Option<Known> {
         let known = self.known.remove(&node)?;
+        self.rekeyed(node, effects);
         effects.push(Effect::Remove(KeptKey::Known(node)));
         if let Some(transport) = known.transport {
             self.transports.remove(&transport);
