@@ -61,6 +61,15 @@ impl Node {
         node
     }
 
+    /// One that will listen on loopback at the same port after a restart.
+    fn settled() -> Node {
+        let free = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr();
+        let listen = format!("/ip4/127.0.0.1/tcp/{}", free.unwrap().port());
+        let mut node = Node::new(None, &["--listen", &listen]);
+        node.start();
+        node
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -424,6 +433,35 @@ fn a_newcomer_hears_what_was_said_before() {
     nodes[1].done(&["ban", "8.8.5.4"]);
     nodes[0].until("the others share on", |node| node.has("8.8.5.4"));
     assert!(!third.has("8.8.5.4"));
+}
+
+/// The others get a new secret then: also one that was away, and although the one that knows it was restarted since.
+#[test]
+fn whoever_was_away_when_a_machine_was_sent_away_gets_the_new_secret() {
+    let mut nodes = [Node::settled(), Node::settled(), Node::settled()];
+    fleet(&nodes);
+    let gone = nodes[2].id();
+    nodes[1].kill();
+    nodes[0].done(&["fleet", "expel", &gone]);
+    let fleet = nodes[0].mesh()["fleet"].clone();
+    nodes[0].kill();
+    nodes[0].start();
+    assert_eq!(nodes[0].mesh()["fleet"], fleet);
+    nodes[1].start();
+    nodes[1].until("it has the new secret", |node| {
+        node.mesh()["fleet"] == fleet
+    });
+    nodes[1].until("it knows who is gone", |node| {
+        node.mesh()["peers"]
+            .as_array()
+            .is_some_and(|peers| peers.len() == 1)
+    });
+    for (from, to) in [(0, 1), (1, 0)] {
+        let subject = format!("8.8.5.{from}");
+        nodes[from].done(&["ban", &subject]);
+        nodes[to].until("they share", |node| node.has(&subject));
+        assert!(!nodes[2].has(&subject));
+    }
 }
 
 #[test]
@@ -972,11 +1010,7 @@ fn without_the_mesh_its_commands_say_so() {
 /// Two machines with one key: one of them notices, says so and falls silent, and the fleet goes on.
 #[test]
 fn a_clone_is_noticed() {
-    // The third one stays where the others know it.
-    let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr();
-    let at = format!("/ip4/127.0.0.1/tcp/{}", port.unwrap().port());
-    let mut nodes = [Node::started(), Node::new(None, &["--listen", &at])];
-    nodes[1].start();
+    let mut nodes = [Node::settled(), Node::settled()];
     fleet(&nodes);
     let [one, two] = &mut nodes;
     let one = &*one;
