@@ -528,6 +528,16 @@ fn a_ticket_that_does_not_work_says_why_and_what_to_do() {
     }
     Node::started().refused(&["join", &twice], "used");
 
+    // It outlives the daemon.
+    let mut four = Node::settled();
+    let kept = ticket(&four, &["--for", "1h", "--uses", "2"]);
+    two.done(&["join", &kept, "--no-share"]);
+    four.kill();
+    four.start();
+    assert_eq!(four.mesh()["invitations"][0]["uses_left"], 1);
+    three.done(&["join", &kept, "--no-share"]);
+    Node::started().refused(&["join", &kept], "used");
+
     for (arguments, code) in [
         (&["invite", "--uses", "0"][..], 2),
         (&["invite", "--fleet", "--circle"], 2),
@@ -655,6 +665,55 @@ fn commands_answer_in_json_and_keys_are_for_nobody_else() {
             assert!(!screens.contains(secret), "{name}");
         }
     }
+}
+
+/// Until trust is weighed, only one's own machines block; others' reports are shown, where both want that.
+#[test]
+fn what_a_member_of_a_circle_reports_is_shown_and_blocks_nobody() {
+    let (curator, member) = (Node::started(), Node::started());
+    pair(&curator, &member, &["--circle", "--uses", "5"], &[]);
+    curator.until("they know each other", |node| {
+        knows(node, &member.id(), "member")
+    });
+    member.attacked_by(ATTACKER);
+    curator.until("it has heard", |node| {
+        node.mesh()["peers"][0]["reports"] != 0
+    });
+    curator.done(&["ban", "8.8.5.1"]);
+    assert_eq!(curator.decided().len(), 1, "{:?}", curator.decided());
+    // Nobody else's ban by hand is heard in a circle.
+    assert!(!member.has("8.8.5.1"));
+    let name = curator.json(&["circle", "list"])[0]["name"].clone();
+    let name = name.as_str().unwrap();
+    member.done(&["share", "off", "--circle", name]);
+    member.attacked_by(OTHER);
+    member.until("it is attacked", |node| node.has(OTHER));
+    curator.attacked_by("8.8.4.9");
+    curator.until("it is attacked", |node| node.has("8.8.4.9"));
+    assert_eq!(member.mesh()["peers"][0]["reports"], 0);
+    curator.done(&["circle", "expel", &member.id()[..16]]);
+    curator.until("it is gone", |node| node.mesh()["peers"] == json!([]));
+}
+
+#[test]
+fn whoever_is_muted_is_not_believed_until_heard_again() {
+    let nodes = [Node::settled(), Node::settled()];
+    fleet(&nodes);
+    let [one, two] = &nodes;
+    let id = one.id();
+    two.done(&["trust", "mute", &id[..16]]);
+    two.until("it is cut off", |two| two.mesh()["connections"] == 0);
+    one.attacked_by(ATTACKER);
+    one.until("it is attacked", |one| one.has(ATTACKER));
+    one.done(&["ban", "8.8.5.1"]);
+    sleep(Duration::from_secs(2));
+    assert_eq!(two.decided(), []);
+    let muted = two.done(&["trust", "list"]);
+    assert!(muted.contains("muted"), "{muted}");
+    two.done(&["trust", "unmute", &id[..16]]);
+    two.until_within(60, "it is heard again", |two| {
+        two.has_of(ATTACKER, "mesh") && two.has_of("8.8.5.1", "operator")
+    });
 }
 
 /// Whether these bytes are in a file of the folder, or of one in it.
