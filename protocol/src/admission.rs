@@ -388,6 +388,11 @@ impl Admission {
         self.asked.forget_before(now);
     }
 
+    /// Lets an object in once more: this node has left where it was said, and may come back.
+    pub fn forget(&mut self, id: &ObjectId) {
+        self.seen.remove(&short_id(id));
+    }
+
     /// When there is something to forget next.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {

@@ -86,6 +86,10 @@ pub enum Ask {
     Rekey {
         /// The new secret.
         secret: [u8; 32],
+        /// When it was made, in milliseconds: of two the later one holds.
+        epoch: u64,
+        /// Who was sent away, at most [`limits::FLEET_MAX`].
+        expelled: Vec<NodeId>,
     },
 }
 
@@ -225,7 +229,7 @@ impl fmt::Debug for Ask {
                 .field("author", author)
                 .field("after", after)
                 .finish(),
-            Ask::Rekey { secret: _ } => f.debug_struct("Rekey").finish_non_exhaustive(),
+            Ask::Rekey { .. } => f.debug_struct("Rekey").finish_non_exhaustive(),
         }
     }
 }

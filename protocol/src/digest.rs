@@ -6,10 +6,25 @@ use sha2::{Digest as _, Sha256};
 
 use crate::limits;
 use crate::report::{Nonsense, Report, ReportWire};
+use crate::time::Timestamp;
 
 /// Hours since the epoch: a digest is made once an hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Epoch(pub u32);
+
+impl Epoch {
+    /// The hour that a time is in.
+    #[must_use]
+    pub fn of(time: Timestamp) -> Self {
+        Epoch(u32::try_from(time.secs() / 3600).unwrap_or(u32::MAX))
+    }
+
+    /// The hour after it.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Epoch(self.0.saturating_add(1))
+    }
+}
 
 /// An author's live reports, oldest number first.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -30,6 +30,9 @@ struct Wanted {
     allow: Option<Vec<String>>,
     share: Option<WantedShare>,
     vouch: Option<Vec<WantedVouch>>,
+    /// Known to be asked for, and refused with a reason.
+    source: Option<serde_json::Value>,
+    bouncers: Option<serde_json::Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -81,6 +84,14 @@ pub(super) fn run(global: &Global, file: &Path, check: bool, out: &mut Out) -> R
     read.with_context(|| format!("cannot read {}", file.display()))?;
     let wanted: Wanted = crate::config::file::parse_toml(&text)
         .map_err(|why| anyhow::anyhow!("{}: {why}", file.display()))?;
+    if wanted.source.is_some() {
+        bail!(
+            "logs to watch belong into the configuration (lymph.toml), as [[source]]; lymph reads it when it starts"
+        );
+    }
+    if wanted.bouncers.is_some() {
+        bail!("there are no bouncers yet: leave them out");
+    }
     let allowed: Vec<AllowedView> = client::get(global, "/allow")?;
     let mesh: MeshView = client::get(global, "/mesh")?;
     let changes = changes(&wanted, &allowed, &mesh)?;
@@ -132,12 +143,23 @@ fn changes(wanted: &Wanted, allowed: &[AllowedView], mesh: &MeshView) -> Result<
     if let Some(vouches) = &wanted.vouch {
         let mut named = BTreeSet::new();
         for vouch in vouches {
+            let by_name = mesh
+                .peers
+                .iter()
+                .filter(|peer| !peer.name.is_empty() && peer.name == vouch.node);
+            if by_name.count() > 1 {
+                bail!(
+                    "several nodes call themselves {:?}: name the one by its id",
+                    vouch.node
+                );
+            }
             let known = mesh.peers.iter().find(|peer| {
                 peer.node == vouch.node || !peer.name.is_empty() && peer.name == vouch.node
             });
             let node = known.map_or_else(|| vouch.node.clone(), |peer| peer.node.clone());
             let is_so = known.is_some_and(|peer| {
-                (peer.weight - vouch.weight).abs() < 0.000_1 && peer.listed != vouch.unlisted
+                (peer.weight - vouch.weight).abs() < 0.000_1
+                    && (peer.degree == "sibling" || peer.listed != vouch.unlisted)
             });
             if !is_so {
                 changes.push(Change::Vouch {
@@ -213,7 +235,7 @@ fn carry_out(global: &Global, change: &Change) -> Result<()> {
         Change::Revoke(node) => {
             let request = NodeRequest {
                 node: node.clone(),
-                undo: false,
+                ..NodeRequest::default()
             };
             drop(client::post::<MeshDoneView>(
                 global,

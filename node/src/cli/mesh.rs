@@ -250,7 +250,7 @@ pub(super) fn fleet(global: &Global, command: &Fleet, out: &mut Out) -> Result<(
             )
         }
         Fleet::Expel { node } => {
-            let done = about(global, "/mesh/expel", node, false)?;
+            let done = expel(global, node, "fleet")?;
             tell(
                 &done,
                 &format!("{node} is sent away, and the others have a new secret"),
@@ -310,15 +310,26 @@ pub(super) fn circle(global: &Global, command: &Circle, out: &mut Out) -> Result
             )
         }
         Circle::Expel { node } => {
-            let done = about(global, "/mesh/expel", node, false)?;
+            let done = expel(global, node, "circle")?;
             tell(
                 &done,
-                &format!("{node} is no member any more"),
+                &format!(
+                    "{node} is vouched for no longer, so nobody goes by what it says; it can still read what the circle says"
+                ),
                 &format!("{node} is not known"),
                 out,
             )
         }
     }
+}
+
+fn expel(global: &Global, node: &str, from: &str) -> Result<MeshDoneView> {
+    let request = NodeRequest {
+        node: node.to_owned(),
+        undo: false,
+        from: Some(from.to_owned()),
+    };
+    client::post(global, "/mesh/expel", &request)
 }
 
 fn about(global: &Global, path: &str, node: &str, undo: bool) -> Result<MeshDoneView> {
@@ -328,6 +339,7 @@ fn about(global: &Global, path: &str, node: &str, undo: bool) -> Result<MeshDone
         &NodeRequest {
             node: node.to_owned(),
             undo,
+            from: None,
         },
     )
 }

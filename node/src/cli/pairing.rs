@@ -76,17 +76,18 @@ pub(super) fn invite(global: &Global, args: &Invite, out: &mut Out) -> Result<()
     out.line("Waiting for it (Ctrl-C stops waiting; the ticket stays good) …")?;
     out.flush()?;
     let waited = Stopwatch::start();
-    let mut seen = before.paired.len();
-    let mut left = args.uses;
+    let mut seen = before.paired_count;
+    let mut left = usize::from(args.uses);
     while waited.elapsed() < args.life && left > 0 {
         std::thread::sleep(ASK_EVERY);
         let view: MeshView = client::get(global, "/mesh")?;
-        for pairing in view.paired.iter().skip(seen.min(view.paired.len())) {
+        let new = view.paired_count.saturating_sub(seen);
+        for pairing in view.paired.iter().rev().take(new).rev() {
             done(pairing, out)?;
             out.flush()?;
-            left = left.saturating_sub(1);
         }
-        seen = view.paired.len();
+        left = left.saturating_sub(new);
+        seen = view.paired_count;
     }
     if left > 0 {
         bail!("nobody came; the ticket is over");

@@ -87,12 +87,19 @@ fn tell_fleet(global: &Global, reach: Reach, on: bool, is_running: bool) -> Opti
         });
     }
     match client::post::<MeshDoneView>(global, "/mesh/enforce", &EnforceRequest { on }) {
-        Ok(done) if done.done => Some(format!(
+        Ok(done) if done.done && done.connected == done.siblings => Some(format!(
             "The other machines of the fleet {what} (--here would have left them out)"
         )),
-        Ok(_) | Err(_) => reach
+        Ok(done) if done.done => Some(format!(
+            "Of the {} other machines of the fleet {} are connected and {what}; the others hear it when they are back",
+            done.siblings, done.connected
+        )),
+        Ok(_) => reach
             .fleet
             .then(|| "This machine is in no fleet".to_owned()),
+        Err(why) => Some(format!(
+            "The other machines of the fleet are not told: {why}"
+        )),
     }
 }
 

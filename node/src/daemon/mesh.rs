@@ -53,6 +53,8 @@ pub(super) struct Network {
     cache_is_new: bool,
     looks: u32,
     pub(super) lost_orders: u64,
+    /// What comes right after what was said last.
+    pending: VecDeque<Input>,
 }
 
 impl Network {
@@ -83,6 +85,7 @@ impl Network {
             cache_is_new: false,
             looks: 0,
             lost_orders: 0,
+            pending: VecDeque::new(),
         };
         network.open(is_public);
         network
@@ -140,6 +143,9 @@ impl Network {
         let Some(net) = &mut self.net else {
             return std::future::pending().await;
         };
+        if let Some(input) = self.pending.pop_front() {
+            return Some(input);
+        }
         tokio::select! {
             Some((number, object)) = self.checked.recv() => Some(Input::Verified { number, object }),
             word = net.word() => match word {
@@ -204,9 +210,13 @@ impl Network {
                         super::net::peer_text(peer)
                     ));
                 }
-                if !self.connected.insert(peer) {
-                    return None;
+                let is_new = self.connected.insert(peer);
+                let seen = ip_of(&address).filter(|_| !relayed);
+                let seen = seen.map(|ip| Input::SeenAt(peer, ip));
+                if !is_new {
+                    return seen;
                 }
+                self.pending.extend(seen);
                 Input::Connected(peer)
             }
             Word::Disconnected { peer } => {
@@ -270,10 +280,11 @@ impl Network {
                         Judgement::Reject => Acceptance::Reject,
                     },
                 },
-                Wish::Join(topic) => {
-                    let flood = !topic.contains("/public/");
-                    Order::Join { topic, flood }
-                }
+                // Whom we know gets everything anyway; nobody else is to get more than gossip needs.
+                Wish::Join(topic) => Order::Join {
+                    topic,
+                    flood: false,
+                },
                 Wish::Leave(topic) => Order::Leave { topic },
                 Wish::Publish { topic, bytes } => Order::Publish { topic, bytes },
                 Wish::Befriend { peer, addresses } => Order::Befriend { peer, addresses },

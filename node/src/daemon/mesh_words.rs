@@ -106,6 +106,15 @@ pub(super) fn tell_mesh(notice: &Notice, mesh: Option<&Mesh>) {
             let goes_on = successor.map_or_else(String::new, |successor| {
                 format!(" and goes on as {successor}, if you know that it is them: `lymph trust vouch {successor}`")
             });
+            let is_sibling = mesh.is_some_and(|mesh| {
+                mesh.known()
+                    .any(|(known, about)| known == *node && about.degree == Degree::Sibling)
+            });
+            if is_sibling {
+                tracing::warn!(
+                    "if it was stolen, the thief knows the fleet's secret too: `lymph fleet expel {node}` gives the others a new one"
+                );
+            }
             tracing::warn!(
                 "THE KEY of {:?} ({node}) IS DEAD: its owner says so{goes_on}",
                 name(*node)

@@ -105,10 +105,8 @@ impl Engine {
                 self.heard_report(&report, standing, now, actions)
             }
             Heard::Retracted {
-                author,
-                standing,
-                subject,
-            } => self.heard_retraction(author, standing, subject, actions),
+                standing, subject, ..
+            } => self.heard_retraction(standing, subject, actions),
             Heard::Word { author, seq, wish } => self.heard_word(author, seq, wish, now, actions),
             Heard::Remembered { seq, wish } => {
                 if let Some(about) = about_of(&wish) {
@@ -179,7 +177,6 @@ impl Engine {
     /// A sibling takes a report back: what rested on it ends, unless another one still says so.
     fn heard_retraction(
         &mut self,
-        author: NodeId,
         standing: Standing,
         subject: lymph_protocol::Subject,
         actions: &mut Vec<Action>,
@@ -187,14 +184,12 @@ impl Engine {
         let Some(mesh) = self.mesh.as_ref().filter(|_| standing == Standing::Sibling) else {
             return;
         };
-        let others = mesh
+        // The author themselves may have seen it again since.
+        let stands = mesh
             .shelf()
             .about(subject)
-            .filter(|(by, live)| *by != author && !live.is_retracted);
-        if others
-            .into_iter()
-            .any(|(by, _)| mesh.standing(by) == Standing::Sibling)
-        {
+            .any(|(by, live)| !live.is_retracted && mesh.standing(by) == Standing::Sibling);
+        if stands {
             return;
         }
         if let Some(decision) = self
@@ -239,7 +234,13 @@ impl Engine {
                     length: until.since(now),
                     reason: Arc::from(format!("{reason} (said on {name})")),
                 };
-                let id = DetectionId(seq.rotate_left(32) ^ u64::from(author.as_bytes()[0]));
+                let is_new = self.decisions.until(target, Kind::Ban).is_none();
+                if is_new && !self.breaker.spend(&Spender::Sibling(author), now)
+                    || self.familiar.within(target, now).is_some()
+                {
+                    return self.hold_word(author, target, seq, &wish, now, actions);
+                }
+                let id = word_id(author, seq);
                 let ban = Ban {
                     id,
                     origin: Origin::Operator,
@@ -296,6 +297,36 @@ impl Engine {
         actions.push(Action::Notice(Notice::FromSibling { node: author, what }));
     }
 
+    /// A sibling passes on more bans than it may, or one that would hit people with good sessions here.
+    fn hold_word(
+        &mut self,
+        author: NodeId,
+        target: Target,
+        seq: u64,
+        wish: &Wish,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) {
+        if self.protected.shield_of(target).is_some() {
+            return;
+        }
+        let why = match self.familiar.within(target, now) {
+            Some(_) => Why::GoodSession,
+            None => Why::Budget,
+        };
+        let decision = Decision {
+            id: word_id(author, seq),
+            target,
+            kind: wish.kind,
+            origin: Origin::Operator,
+            reason: Arc::clone(&wish.reason),
+            since: now,
+            until: now + wish.length,
+            step: 0,
+        };
+        self.held_back(decision, why, actions);
+    }
+
     fn heard_entry(
         &mut self,
         what: Allowed,
@@ -330,20 +361,27 @@ impl Engine {
         }
     }
 
+    /// What is said now overtakes what was said of it before, whatever clocks that was said by.
     fn tell_fleet(&mut self, wish: FleetWish, now: Timestamp, actions: &mut Vec<Action>) {
         let about = about_of(&wish);
-        let after = about
-            .as_ref()
-            .map_or(0, |about| self.newest_words.get(about));
-        let mut seq = now.millis();
-        self.with_mesh(now, actions, |mesh| {
-            let effects = mesh.tell_fleet(wish, after, now);
-            seq = seq.max(mesh.last_seq());
-            effects
-        });
+        let after = about.as_ref().map_or(0, |about| self.newest_about(about));
+        self.with_mesh(now, actions, |mesh| mesh.tell_fleet(wish, after, now));
+        let said = self.mesh.as_ref().map_or(0, |mesh| mesh.last_seq());
         if let Some(about) = about {
-            self.newest_words.note(about, seq);
+            self.newest_words.note(about, said.max(now.millis()));
         }
+    }
+
+    /// The newest number of a word or a report about it.
+    fn newest_about(&self, about: &About) -> u64 {
+        let reported = match (about, &self.mesh) {
+            (About::Target(Target::Subject(subject)), Some(mesh)) => {
+                let live = mesh.shelf().about(*subject);
+                live.map(|(_, live)| live.report.seq).max()
+            }
+            _ => None,
+        };
+        self.newest_words.get(about).max(reported.unwrap_or(0))
     }
 
     /// Carry out a request here, and tell the fleet what came of it.
@@ -401,6 +439,14 @@ impl Engine {
                 false_positive,
             }));
         }
+        // Nor of a ban that was not made here: somebody protected here may have no shield elsewhere.
+        wishes.retain(|wish| match wish {
+            FleetWish::Ban { net, .. } => target_of(*net).is_some_and(|target| {
+                let mut about = self.decisions.about(target);
+                about.any(|decision| decision.origin == Origin::Operator)
+            }),
+            _ => true,
+        });
         // Nobody is told what was refused here: a protected address, a full list.
         let is_refused = matches!(answer, Some(Action::Answer(Answer::Allowed(Err(_)))));
         for wish in wishes.into_iter().filter(|_| !is_refused) {
@@ -463,9 +509,26 @@ impl Engine {
                 } else {
                     FleetWish::Panic
                 };
-                let is_in_one = mesh.fleet().is_some();
+                if mesh.silenced().is_some() {
+                    let why = "this node's key is dead or used by another machine, so it says nothing: `lymph status`";
+                    return MeshAnswer::No(why.to_owned());
+                }
+                if mesh.fleet().is_none() {
+                    return MeshAnswer::Done(false);
+                }
+                let siblings = mesh
+                    .known()
+                    .filter(|(_, known)| known.degree == Degree::Sibling);
+                let connected = siblings
+                    .clone()
+                    .filter(|(_, known)| known.transport.is_some_and(|at| mesh.is_connected(at)))
+                    .count();
+                let siblings = siblings.count();
                 self.tell_fleet(wish, now, actions);
-                return MeshAnswer::Done(is_in_one);
+                return MeshAnswer::Told {
+                    siblings,
+                    connected,
+                };
             }
             MeshRequest::Kill(certificate) => {
                 let effects = mesh.kill(&certificate, now);
@@ -509,6 +572,11 @@ impl Engine {
         };
         self.with_mesh(now, actions, |mesh| mesh.saw(&seen, now));
     }
+}
+
+/// The id of a decision that a word asks for.
+fn word_id(author: NodeId, seq: u64) -> DetectionId {
+    DetectionId(seq.rotate_left(32) ^ u64::from(author.as_bytes()[0]))
 }
 
 fn wish_to_allow(entry: &allowlist::Entry) -> FleetWish {

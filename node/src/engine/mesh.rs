@@ -27,14 +27,16 @@ use std::time::Duration;
 
 use lymph_protocol::admission::{Admission, Caps, Standing};
 use lymph_protocol::audience::{Audience, Channel, CircleId};
+use lymph_protocol::digest::Epoch;
 use lymph_protocol::report::Report;
+use lymph_protocol::seal::FleetSecret;
 use lymph_protocol::signed::{
     BadSignature, Keypair, OLDEST_VERSION, Object, Signed, Verified, WIRE_VERSION,
 };
 use lymph_protocol::ticket::Relation as Offer;
 use lymph_protocol::vouch::{Degree, Kill, VouchWeight};
 use lymph_protocol::word::Wish;
-use lymph_protocol::{NodeId, Timestamp, TransportId};
+use lymph_protocol::{NodeId, ObjectId, Timestamp, TransportId};
 
 pub use kept::{Consent, Kept, KeptKey, Known};
 pub use reporting::Seen;
@@ -55,6 +57,8 @@ pub enum Input {
     Connected(TransportId),
     /// The last one is gone.
     Disconnected(TransportId),
+    /// A peer that is connected is at this address: it was not only said, the connection comes from there or leads there.
+    SeenAt(TransportId, IpAddr),
     /// Somebody handed something on, by gossip.
     Frame {
         /// What to answer under.
@@ -346,10 +350,10 @@ enum Question {
 /// How many milliseconds of numbers are reserved ahead: a write to disk so often at most, and so far a restart lets the
 /// numbers run ahead of the clock.
 const RESERVE: u64 = 2_000;
-/// Numbers of siblings are followed so far ahead of the clock. Whoever is further is not to drag everybody along.
-const FOLLOW: Duration = Duration::from_secs(24 * 60 * 60);
 /// Questions of ours that wait for an answer.
 const ASKING_MAX: usize = 256;
+/// Own objects whose numbers are remembered, to tell a clone's from them.
+const SPOKEN_MAX: usize = 16_384;
 /// How often expired things are looked for.
 const TIDY: Duration = Duration::from_secs(60);
 
@@ -364,12 +368,14 @@ pub struct Mesh {
     /// The last number that was given, and up to where they are reserved on disk.
     last_seq: u64,
     reserved_seq: u64,
-    /// No earlier run has given a higher one.
-    first_seq: u64,
-    started_at: Timestamp,
+    /// What was said in this run, by number: the only objects that may have a number from `own_from` on.
+    spoken: BTreeSet<(u64, ObjectId)>,
+    own_from: u64,
     rng: Rng,
     addresses: Vec<String>,
     connected: BTreeSet<TransportId>,
+    /// Where those who are connected were met.
+    met: BTreeMap<TransportId, IpAddr>,
     admission: Admission,
     known: BTreeMap<NodeId, Known>,
     transports: BTreeMap<TransportId, NodeId>,
@@ -378,8 +384,6 @@ pub struct Mesh {
     dead: BTreeMap<NodeId, Kill>,
     silenced: Option<Silenced>,
     fleet: Option<Fleet>,
-    /// Siblings that have not heard the fleet's newest secret yet; some of `known`.
-    behind: BTreeSet<NodeId>,
     circles: BTreeMap<CircleId, kept::Circle>,
     public: Consent,
     pairing: Pairing,
@@ -387,7 +391,12 @@ pub struct Mesh {
     shelf: Shelf,
     own_vouches: BTreeMap<NodeId, Verified<Object>>,
     catching_up: CatchingUp,
+    /// Digests are made from this hour on: of one that has begun already an earlier run may have made another.
+    digests_from: Epoch,
+    last_digest: Epoch,
     checking: BTreeMap<u64, Checking>,
+    /// What was kept on disk and is to be checked again, what matters most first.
+    restoring: BTreeMap<(bool, usize), (ObjectId, Audience, Bytes)>,
     asking: BTreeMap<u64, (TransportId, Question)>,
     next_number: u64,
     next_tidy: Timestamp,
@@ -401,15 +410,16 @@ impl Mesh {
         Mesh {
             last_seq: identity.sequence,
             reserved_seq: identity.sequence,
-            first_seq: identity.sequence,
             keypair: identity.keypair,
             transport: identity.transport,
             name: identity.name,
             host: identity.host,
-            started_at: now,
+            spoken: BTreeSet::new(),
+            own_from: now.millis().max(identity.sequence.saturating_add(1)),
             rng: Rng::new(seed),
             addresses: Vec::new(),
             connected: BTreeSet::new(),
+            met: BTreeMap::new(),
             admission: Admission::new(Caps::default()),
             known: BTreeMap::new(),
             transports: BTreeMap::new(),
@@ -418,7 +428,6 @@ impl Mesh {
             dead: BTreeMap::new(),
             silenced: None,
             fleet: None,
-            behind: BTreeSet::new(),
             circles: BTreeMap::new(),
             public: Consent::default(),
             pairing: Pairing::default(),
@@ -426,7 +435,10 @@ impl Mesh {
             shelf: Shelf::new(limits.objects_max),
             own_vouches: BTreeMap::new(),
             catching_up: CatchingUp::default(),
+            digests_from: Epoch::of(now).next(),
+            last_digest: Epoch(0),
             checking: BTreeMap::new(),
+            restoring: BTreeMap::new(),
             asking: BTreeMap::new(),
             next_number: 1,
             next_tidy: now + TIDY,
@@ -446,8 +458,11 @@ impl Mesh {
             }
             Input::Disconnected(peer) => {
                 self.connected.remove(&peer);
+                self.met.remove(&peer);
                 self.catching_up.gone(peer);
+                self.give_up_asking(|of| of == peer, now, &mut effects);
             }
+            Input::SeenAt(peer, address) => self.seen_at(peer, address, &mut effects),
             Input::Frame {
                 message,
                 from,
@@ -474,6 +489,7 @@ impl Mesh {
         self.catch_up(now, &mut effects);
         self.pairing.tick(now, &mut effects);
         self.retry_joins(now, &mut effects);
+        self.check_restored(now, &mut effects);
         if self.next_tidy <= now {
             self.next_tidy = now + TIDY;
             self.tidy(now, &mut effects);
@@ -487,7 +503,11 @@ impl Mesh {
         let all = [
             (Some(self.next_tidy), "the mesh is tidied"),
             (self.reporting.next_due(), "a report is due"),
-            (self.catching_up.next_due(), "it is time to catch up"),
+            (
+                self.catching_up
+                    .next_due(|peer| self.transports.contains_key(&peer)),
+                "it is time to catch up",
+            ),
             (self.pairing.next_end(), "an invitation ends"),
         ];
         let all = all.into_iter().filter_map(|(at, why)| Some((at?, why)));
@@ -498,8 +518,10 @@ impl Mesh {
     /// The clock was set: what waits begins anew.
     pub fn clock_stepped(&mut self, now: Timestamp) {
         self.next_tidy = now + TIDY;
-        self.started_at = self.started_at.min(now);
+        // An earlier run may have given what lies between the two times.
+        self.own_from = self.own_from.max(now.millis());
         self.admission = Admission::new(Caps::default());
+        self.digests_from = Epoch::of(now).max(self.last_digest).next();
         self.reporting.clock_stepped(now);
         self.catching_up = CatchingUp::default();
     }
@@ -511,6 +533,21 @@ impl Mesh {
         }
         self.distrusted.retain(|_, until| *until > now);
         self.renew(now, effects);
+    }
+
+    /// Whoever these peers were asked will not hear an answer.
+    fn give_up_asking(
+        &mut self,
+        is_one: impl Fn(TransportId) -> bool,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let asked = self.asking.iter().filter(|(_, (peer, _))| is_one(*peer));
+        let numbers: Vec<_> = asked.map(|(number, _)| *number).collect();
+        for number in numbers {
+            let why = "the connection is gone".to_owned();
+            self.answered(number, Err(why), now, effects);
+        }
     }
 
     /// Ask a peer something, if there is room for one more question.
@@ -599,12 +636,25 @@ impl Mesh {
         for version in OLDEST_VERSION..=WIRE_VERSION {
             let said = self.keypair.sign_as(version, object.clone(), audience);
             let said = said.ok()?;
+            self.spoke(&said);
             // What comes back to us by another way is known then.
             let _ = self.admission.verified(&said, now, Standing::Own);
             self.shelve(&said, now, effects);
             newest = Some(said);
         }
         newest
+    }
+
+    /// Remember what a number was given to. Full, the oldest is taken for an earlier run's.
+    fn spoke(&mut self, said: &Verified<Object>) {
+        if let Some(seq) = hear::number_of(said.object()) {
+            self.spoken.insert((seq, said.id()));
+        }
+        while self.spoken.len() > SPOKEN_MAX
+            && let Some((oldest, _)) = self.spoken.pop_first()
+        {
+            self.own_from = self.own_from.max(oldest.saturating_add(1));
+        }
     }
 
     /// Say it on the topics of every version that this build speaks, in that version's words.
@@ -618,15 +668,27 @@ impl Mesh {
             let Some(bytes) = self.in_version(said, version) else {
                 continue;
             };
-            let bytes = match (audience, &self.fleet) {
-                (Audience::Fleet(id), Some(fleet)) if id == fleet.secret.fleet() => {
-                    fleet.secret.seal(&bytes)
-                }
-                (Audience::Fleet(_), _) => return,
-                (Audience::Public | Audience::Circle(_), _) => bytes.to_vec(),
+            let bytes = match (audience, self.secret_of(audience)) {
+                (_, Some(secret)) => secret.seal(&bytes),
+                (Audience::Fleet(_), None) => return,
+                (Audience::Public | Audience::Circle(_), None) => bytes.to_vec(),
             };
             let topic = audience.topic(channel, version);
             effects.push(Effect::Net(Net::Publish { topic, bytes }));
+        }
+    }
+
+    /// What an audience's frames are sealed with. A circle's is its id, which only its members have: a topic names no more
+    /// than the beginning of it.
+    fn secret_of(&self, audience: Audience) -> Option<FleetSecret> {
+        match audience {
+            Audience::Fleet(id) => {
+                let fleet = self.fleet.as_ref();
+                let fleet = fleet.filter(|fleet| fleet.secret.fleet() == id);
+                fleet.map(|fleet| fleet.secret.clone())
+            }
+            Audience::Circle(id) => Some(FleetSecret::from_bytes(id.0)),
+            Audience::Public => None,
         }
     }
 
@@ -649,15 +711,16 @@ impl Mesh {
             .map_or_else(|| said.bytes().to_vec(), |bytes| bytes.to_vec())
     }
 
-    /// The highest number that was given so far.
-    pub(super) fn last_seq(&self) -> u64 {
-        self.last_seq
-    }
-
     /// This node.
     #[must_use]
     pub fn id(&self) -> NodeId {
         self.keypair.id()
+    }
+
+    /// The last number that it gave out.
+    #[must_use]
+    pub fn last_seq(&self) -> u64 {
+        self.last_seq
     }
 
     /// This node's transport.
@@ -673,7 +736,7 @@ impl Mesh {
     }
 
     /// Nodes that were paired with.
-    pub fn known(&self) -> impl Iterator<Item = (NodeId, &Known)> {
+    pub fn known(&self) -> impl Iterator<Item = (NodeId, &Known)> + Clone {
         self.known.iter().map(|(node, known)| (*node, known))
     }
 
@@ -742,15 +805,12 @@ impl Mesh {
         self.reporting.waiting()
     }
 
-    /// Addresses of siblings, as far as they say them.
+    /// Addresses at which siblings were met. What they only say is not believed: others may have talked them into it.
     #[must_use]
     pub fn sibling_addresses(&self) -> Vec<IpAddr> {
-        let siblings = self
-            .known
-            .values()
-            .filter(|known| known.degree == Degree::Sibling);
-        let texts = siblings.flat_map(|known| &known.addresses);
-        let mut all: Vec<_> = texts.filter_map(|text| address_of(text)).collect();
+        let is_sibling = |node: &NodeId| self.standing(*node) == Standing::Sibling;
+        let siblings = self.known.iter().filter(|(node, _)| is_sibling(node));
+        let mut all: Vec<_> = siblings.flat_map(|(_, known)| known.seen.clone()).collect();
         all.sort_unstable();
         all.dedup();
         all
@@ -780,13 +840,14 @@ impl Mesh {
         let fleet = self
             .fleet
             .iter()
-            .map(|fleet| Kept::Fleet(*fleet.secret.as_bytes()));
+            .map(|fleet| Kept::Fleet(*fleet.secret.as_bytes(), fleet.epoch));
+        let behind = self.fleet.iter().flat_map(|fleet| &fleet.behind);
+        let behind = behind.map(|node| Kept::Behind(*node));
         let circles = self
             .circles
             .iter()
             .map(|(id, circle)| Kept::Circle(*id, circle.clone()));
         let public = std::iter::once(Kept::Public(self.public));
-        let behind = self.behind.iter().map(|node| Kept::Behind(*node));
         let objects = self.shelf.kept();
         let invitations = self.pairing.kept();
         known
@@ -798,15 +859,6 @@ impl Mesh {
             .chain(public)
             .chain(invitations)
             .chain(objects)
-    }
-}
-
-/// The address in a multiaddress such as `/ip4/192.0.2.1/tcp/4747`.
-fn address_of(multiaddress: &str) -> Option<IpAddr> {
-    let mut parts = multiaddress.split('/').skip(1);
-    match (parts.next()?, parts.next()?) {
-        ("ip4" | "ip6", address) => address.parse().ok(),
-        _ => None,
     }
 }
 

@@ -96,6 +96,13 @@ pub enum MeshAnswer {
     Joining(Token, NodeId, Relation),
     /// Whether anything came of it.
     Done(bool),
+    /// The fleet is told: so many siblings there are, and so many are connected and hear it now.
+    Told {
+        /// Siblings.
+        siblings: usize,
+        /// Of them connected.
+        connected: usize,
+    },
     /// Not done, and why.
     No(String),
 }

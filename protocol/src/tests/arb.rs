@@ -257,7 +257,16 @@ pub(super) fn ask() -> impl Strategy<Value = Ask> {
             author,
             after: Epoch(after)
         }),
-        any::<[u8; 32]>().prop_map(|secret| Ask::Rekey { secret }),
+        (
+            any::<[u8; 32]>(),
+            any::<u64>(),
+            prop::collection::vec(node(), 0..4)
+        )
+            .prop_map(|(secret, epoch, expelled)| Ask::Rekey {
+                secret,
+                epoch,
+                expelled,
+            }),
     ]
 }
 

@@ -501,7 +501,11 @@ fn fetched_by_plain_or_by_salted_ids() {
 
 #[test]
 fn what_is_printed_tells_no_secret() {
-    let rekey = Ask::Rekey { secret: [201; 32] };
+    let rekey = Ask::Rekey {
+        secret: [201; 32],
+        epoch: 1,
+        expelled: Vec::new(),
+    };
     let joined = Answer::Joined(Box::new(Joined {
         relation: crate::ticket::Relation::Fleet,
         contact: vec![],

@@ -5,7 +5,7 @@ use std::time::Duration;
 use lymph_protocol::NodeId;
 use lymph_protocol::audience::{Audience, CircleId};
 use lymph_protocol::ticket::Relation;
-use lymph_protocol::vouch::VouchWeight;
+use lymph_protocol::vouch::{Degree, VouchWeight};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::mesh::{Consent, Mesh};
@@ -66,6 +66,8 @@ pub struct NodeRequest {
     pub node: String,
     /// The opposite: unmute.
     pub undo: bool,
+    /// What it is to be sent away from: `fleet` or `circle`.
+    pub from: Option<String>,
 }
 
 /// What to leave.
@@ -151,6 +153,27 @@ impl LeaveRequest {
             name => Audience::Circle(circle(name, mesh)?),
         };
         Ok(Request::Mesh(MeshRequest::Leave(audience)))
+    }
+}
+
+impl NodeRequest {
+    /// The node that is meant, if it is what it is to be sent away from.
+    pub fn expelled(&self, mesh: &Mesh) -> Result<NodeId, String> {
+        let node = node(&self.node, mesh)?;
+        let is_sibling = mesh
+            .known()
+            .any(|(known, about)| known == node && about.degree == Degree::Sibling);
+        match (self.from.as_deref(), is_sibling) {
+            (Some("fleet"), false) => Err(format!(
+                "{} is no machine of the fleet; a friend goes with `lymph trust revoke`",
+                self.node
+            )),
+            (Some("circle"), true) => Err(format!(
+                "{} is a machine of the fleet: `lymph fleet expel` sends it away",
+                self.node
+            )),
+            _ => Ok(node),
+        }
     }
 }
 

@@ -66,8 +66,11 @@ pub struct MeshView {
     pub muted: Vec<String>,
     /// Invitations that are open.
     pub invitations: Vec<InvitationView>,
-    /// Pairings since the start, the newest last.
+    /// The last pairings since the start, the newest last.
     pub paired: Vec<PairingView>,
+    /// How many there were in all.
+    #[serde(default)]
+    pub paired_count: usize,
     /// Reports of its own that wait for their time.
     pub waiting: Vec<ReportView>,
     /// Objects that it holds for itself and others.
@@ -208,6 +211,12 @@ pub struct MeshDoneView {
     pub done: bool,
     /// Why it would be forgotten if the machine stopped now, if it would.
     pub not_saved: Option<String>,
+    /// How many machines of the fleet there are beside this one, where they were told something.
+    #[serde(default)]
+    pub siblings: usize,
+    /// How many of them are connected and hear it now.
+    #[serde(default)]
+    pub connected: usize,
 }
 
 impl MeshLine {
@@ -312,6 +321,7 @@ impl MeshView {
                 .done()
                 .map(|done| PairingView::of(engine, &Progress::Done(done.clone())))
                 .collect(),
+            paired_count: mesh.pairing().done_count(),
             waiting: waiting.collect(),
             objects: mesh.shelf().len(),
             reports: mesh.shelf().reports(),
@@ -385,6 +395,16 @@ impl MeshDoneView {
             Some(Answer::Mesh(MeshAnswer::Done(done))) => Ok(MeshDoneView {
                 done,
                 not_saved: asked.not_saved,
+                ..MeshDoneView::default()
+            }),
+            Some(Answer::Mesh(MeshAnswer::Told {
+                siblings,
+                connected,
+            })) => Ok(MeshDoneView {
+                done: true,
+                not_saved: asked.not_saved,
+                siblings,
+                connected,
             }),
             other => Err(no(other)),
         }

@@ -213,7 +213,7 @@ async fn expel(State(asker): State<Arc<Asker>>, Json(body): Json<NodeRequest>) -
     };
     have_meant(&asker, move |mesh| {
         Ok(Request::Mesh(MeshRequest::Expel(
-            node(&body.node, mesh)?,
+            body.expelled(mesh)?,
             secret,
         )))
     })

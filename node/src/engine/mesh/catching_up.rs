@@ -3,14 +3,18 @@
 //! With whom we are paired, everything that is alive is compared at once; with strangers the last day, one of them at a
 //! time; later the last two hours, with one that is drawn at random. The comparison is [`lymph_protocol::sync`]'s; what
 //! comes of it passes admission like everything else.
+//!
+//! Who asks us pays: each peer has a budget of questions, all strangers together have one more, and what is costly to
+//! gather is kept between the frames of one comparison.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use lymph_protocol::ask::{Answer, Ask, Refusal as No};
+use lymph_protocol::ask::{self, Answer, Ask, Refusal as No};
 use lymph_protocol::audience::Audience;
 use lymph_protocol::limits;
 use lymph_protocol::report::Slot;
+use lymph_protocol::signed::Signed;
 use lymph_protocol::sync::{self, Initiator, Items, Salted, Step};
 use lymph_protocol::{ObjectId, Timestamp, TransportId};
 
@@ -18,6 +22,10 @@ use super::{Effect, Mesh, Question};
 
 /// Comparisons that go on at once.
 const SESSIONS_MAX: usize = 4;
+/// How many of them with strangers.
+const STRANGERS_MAX: usize = 1;
+/// Comparisons of others that are answered from what is kept.
+const ANSWERING_MAX: usize = 4;
 /// Peers and audiences that wait to be compared.
 const WANTED_MAX: usize = 512;
 /// How long after one comparison the next follows.
@@ -28,12 +36,22 @@ const LATELY: Duration = Duration::from_secs(2 * 60 * 60);
 const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A comparison that has not got on for so long is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A comparison that has not ended after so long is given up.
+const SESSION_MAX: Duration = Duration::from_secs(5 * 60);
+/// How soon to ask again whom we asked too much.
+const BUSY: Duration = Duration::from_millis(250);
 /// Objects that are asked for or given at once.
 const PART: usize = 500;
 /// How soon to look again while signatures wait to be checked.
 const SOON: Duration = Duration::from_millis(50);
-/// Questions that a peer may ask at once, and a second.
+/// Questions that a node we know may ask at once, and a second: 100,000 objects are 200 of them.
+const QUESTIONS_OF_KNOWN: (f64, f64) = (400.0, 40.0);
+/// The same of a stranger.
 const QUESTIONS: (f64, f64) = (60.0, 4.0);
+/// And of all strangers together.
+const QUESTIONS_OF_STRANGERS: (f64, f64) = (120.0, 8.0);
+/// What it costs to gather what is here: as much as so many questions.
+const GATHERING: f64 = 20.0;
 /// Peers whose questions are counted.
 const METERS_MAX: usize = 1_024;
 
@@ -46,8 +64,31 @@ struct Session {
     initiator: Option<Initiator>,
     need: VecDeque<Salted>,
     have: VecDeque<ObjectId>,
+    /// What was last asked: a frame, ids, or objects that were given. Asked again if the other side is busy.
+    asked: Asked,
+    is_known: bool,
     is_asking: bool,
+    began: Timestamp,
     last_step: Timestamp,
+    retry_at: Option<Timestamp>,
+}
+
+/// What was last asked.
+#[derive(Debug)]
+enum Asked {
+    Frame(Vec<u8>),
+    Fetch(Vec<Salted>),
+    Push(Vec<ObjectId>),
+}
+
+/// What is here, gathered for a comparison that somebody else has begun.
+#[derive(Debug)]
+struct Gathered {
+    audience: Audience,
+    since: Slot,
+    items: Items,
+    is_known: bool,
+    at: Timestamp,
 }
 
 /// Comparisons that go on, and those to come.
@@ -58,6 +99,8 @@ pub(super) struct CatchingUp {
     sessions: BTreeMap<TransportId, Session>,
     next_round: Option<Timestamp>,
     meters: BTreeMap<TransportId, (f64, Timestamp)>,
+    strangers: Option<(f64, Timestamp)>,
+    answering: BTreeMap<TransportId, Gathered>,
     /// How far a peer's list of vouches was read.
     cursors: BTreeMap<(TransportId, Audience), u64>,
     wake_at: Option<Timestamp>,
@@ -100,47 +143,84 @@ impl CatchingUp {
     pub(super) fn gone(&mut self, peer: TransportId) {
         self.wanted.retain(|(of, _), _| *of != peer);
         self.sessions.remove(&peer);
+        self.answering.remove(&peer);
     }
 
-    pub(super) fn next_due(&self) -> Option<Timestamp> {
-        let can_start = self.sessions.len() < SESSIONS_MAX;
-        let wanted = self
-            .wanted
-            .iter()
-            .filter(|((peer, _), _)| can_start && !self.sessions.contains_key(peer));
+    /// Whether one more comparison may begin.
+    fn has_room(&self, is_known: bool) -> bool {
+        let strangers = self.sessions.values().filter(|session| !session.is_known);
+        self.sessions.len() < SESSIONS_MAX && (is_known || strangers.count() < STRANGERS_MAX)
+    }
+
+    pub(super) fn next_due(&self, is_known: impl Fn(TransportId) -> bool) -> Option<Timestamp> {
+        let wanted = self.wanted.iter().filter(|((peer, _), _)| {
+            !self.sessions.contains_key(peer) && self.has_room(is_known(*peer))
+        });
         let wanted = wanted.map(|(_, (at, _))| *at);
-        let stuck = self
-            .sessions
-            .values()
-            .map(|session| session.last_step + PATIENCE);
+        let sessions = self.sessions.values();
+        let stuck = sessions
+            .clone()
+            .map(|session| (session.last_step + PATIENCE).min(session.began + SESSION_MAX));
+        let retries = sessions.filter_map(|session| session.retry_at);
         wanted
             .chain(stuck)
+            .chain(retries)
             .chain(self.next_round)
             .chain(self.wake_at)
             .min()
     }
 
     /// Whether a peer may ask one more thing; large questions count more.
-    pub(super) fn may_ask(&mut self, peer: TransportId, bytes: usize, now: Timestamp) -> bool {
-        let (full, rate) = QUESTIONS;
+    pub(super) fn may_ask(
+        &mut self,
+        peer: TransportId,
+        is_known: bool,
+        bytes: usize,
+        now: Timestamp,
+    ) -> bool {
+        self.may_spend(peer, is_known, 1.0 + bytes as f64 / 65_536.0, now)
+    }
+
+    fn may_spend(&mut self, peer: TransportId, is_known: bool, cost: f64, now: Timestamp) -> bool {
+        if !is_known && !spend(&mut self.strangers, QUESTIONS_OF_STRANGERS, cost, now) {
+            return false;
+        }
+        let budget = if is_known {
+            QUESTIONS_OF_KNOWN
+        } else {
+            QUESTIONS
+        };
         if self.meters.len() >= METERS_MAX && !self.meters.contains_key(&peer) {
             // Whoever has asked nothing lately has all questions anyway.
+            let (full, rate) = QUESTIONS;
             self.meters
                 .retain(|_, (left, since)| *left + now.since(*since).as_secs_f64() * rate < full);
         }
         if self.meters.len() >= METERS_MAX && !self.meters.contains_key(&peer) {
             return false;
         }
-        let (left, since) = self.meters.entry(peer).or_insert((full, now));
-        *left = (*left + now.since(*since).as_secs_f64() * rate).min(full);
-        *since = now;
-        let cost = 1.0 + bytes as f64 / 65_536.0;
-        let may = *left >= cost;
-        if may {
-            *left -= cost;
-        }
+        let mut meter = self.meters.get(&peer).copied();
+        let may = spend(&mut meter, budget, cost, now);
+        self.meters.extend(meter.map(|meter| (peer, meter)));
         may
     }
+}
+
+/// Spend from a budget of so many at once and so many a second.
+fn spend(
+    meter: &mut Option<(f64, Timestamp)>,
+    (full, rate): (f64, f64),
+    cost: f64,
+    now: Timestamp,
+) -> bool {
+    let (left, since) = meter.get_or_insert((full, now));
+    *left = (*left + now.since(*since).as_secs_f64() * rate).min(full);
+    *since = now;
+    let may = *left >= cost;
+    if may {
+        *left -= cost;
+    }
+    may
 }
 
 impl Mesh {
@@ -150,14 +230,16 @@ impl Mesh {
         if self.catching_up.next_round.is_some_and(|at| at <= now) {
             self.next_round(now);
         }
-        let stuck = self
-            .catching_up
+        let is_over = |session: &Session| {
+            now.since(session.last_step) >= PATIENCE || now.since(session.began) >= SESSION_MAX
+        };
+        self.catching_up
             .sessions
-            .iter()
-            .filter(|(_, session)| now.since(session.last_step) >= PATIENCE);
-        for peer in stuck.map(|(peer, _)| *peer).collect::<Vec<_>>() {
-            self.catching_up.sessions.remove(&peer);
-        }
+            .retain(|_, session| !is_over(session));
+        let is_old = |gathered: &Gathered| now.since(gathered.at) >= PATIENCE;
+        self.catching_up
+            .answering
+            .retain(|_, gathered| !is_old(gathered));
         for peer in self
             .catching_up
             .sessions
@@ -167,17 +249,15 @@ impl Mesh {
         {
             self.go_on(peer, now, effects);
         }
-        let due = self
-            .catching_up
-            .wanted
-            .iter()
-            .filter(|(_, (at, _))| *at <= now)
-            .map(|(key, (_, back))| (*key, *back));
-        for ((peer, audience), back) in due.collect::<Vec<_>>() {
-            if self.catching_up.sessions.len() >= SESSIONS_MAX {
-                break;
-            }
-            if self.catching_up.sessions.contains_key(&peer) {
+        let due = self.catching_up.wanted.iter();
+        let due = due.filter(|(_, (at, _))| *at <= now);
+        let mut due: Vec<_> = due.map(|(key, (_, back))| (*key, *back)).collect();
+        // Those we know first.
+        due.sort_by_key(|((peer, _), _)| !self.transports.contains_key(peer));
+        for ((peer, audience), back) in due {
+            let is_known = self.transports.contains_key(&peer);
+            if !self.catching_up.has_room(is_known) || self.catching_up.sessions.contains_key(&peer)
+            {
                 continue;
             }
             self.catching_up.wanted.remove(&(peer, audience));
@@ -225,21 +305,53 @@ impl Mesh {
             initiator: Some(initiator),
             need: VecDeque::new(),
             have: VecDeque::new(),
-            is_asking: true,
+            asked: Asked::Frame(frame),
+            is_known: self.transports.contains_key(&peer),
+            is_asking: false,
+            began: now,
             last_step: now,
+            retry_at: None,
         };
-        if self.ask(
-            peer,
-            Vec::new(),
-            &Ask::Reconcile {
-                audience,
-                since,
-                frame,
-            },
-            Question::CatchUp,
-            effects,
-        ) {
-            self.catching_up.sessions.insert(peer, session);
+        self.catching_up.sessions.insert(peer, session);
+        self.ask_on(peer, now, effects);
+    }
+
+    /// Ask what is to be asked, once more if need be.
+    fn ask_on(&mut self, peer: TransportId, now: Timestamp, effects: &mut Vec<Effect>) {
+        let Some(session) = self.catching_up.sessions.get_mut(&peer) else {
+            return;
+        };
+        let (audience, since, salt) = (session.audience, session.since, session.salt);
+        (session.is_asking, session.last_step, session.retry_at) = (true, now, None);
+        let (ask, question) = match &session.asked {
+            Asked::Frame(frame) => {
+                let frame = frame.clone();
+                let ask = Ask::Reconcile {
+                    audience,
+                    since,
+                    frame,
+                };
+                (ask, Question::CatchUp)
+            }
+            Asked::Fetch(ids) => {
+                let ids = ids.clone();
+                let ask = Ask::Fetch {
+                    audience,
+                    ids,
+                    salt,
+                    since,
+                };
+                (ask, Question::Fetch(audience))
+            }
+            Asked::Push(ids) => {
+                let envelopes = ids.iter();
+                let envelopes = envelopes.filter_map(|id| self.shelf.envelope(audience, *id));
+                let objects = envelopes.map(|bytes| bytes.to_vec()).collect();
+                (Ask::Push { audience, objects }, Question::Fetch(audience))
+            }
+        };
+        if !self.ask(peer, Vec::new(), &ask, question, effects) {
+            self.catching_up.sessions.remove(&peer);
         }
     }
 
@@ -256,6 +368,10 @@ impl Mesh {
         };
         (session.is_asking, session.last_step) = (false, now);
         let step = match (answer, session.initiator.as_mut()) {
+            (Some(Answer::Refused(No::Busy)), _) => {
+                session.retry_at = Some(now + BUSY);
+                return;
+            }
             (Some(Answer::Reconcile { frame }), Some(initiator)) => initiator.next(&frame).ok(),
             _ => None,
         };
@@ -263,26 +379,19 @@ impl Mesh {
             Some(Step::Ask { frame, have, need }) => {
                 session.have.extend(have);
                 session.need.extend(need);
-                let (audience, since) = (session.audience, session.since);
-                session.is_asking = true;
-                if !self.ask(
-                    peer,
-                    Vec::new(),
-                    &Ask::Reconcile {
-                        audience,
-                        since,
-                        frame,
-                    },
-                    Question::CatchUp,
-                    effects,
-                ) {
-                    self.catching_up.sessions.remove(&peer);
-                }
+                session.asked = Asked::Frame(frame);
+                self.ask_on(peer, now, effects);
             }
             Some(Step::Done { have, need }) => {
                 session.have.extend(have);
                 session.need.extend(need);
+                // What one session could not hold is for the next one.
+                let is_whole = session.initiator.as_ref().is_some_and(Initiator::is_whole);
+                let (audience, is_known) = (session.audience, session.is_known);
                 session.initiator = None;
+                if !is_whole {
+                    self.catching_up.want(peer, audience, now + BUSY, is_known);
+                }
                 self.go_on(peer, now, effects);
             }
             // They would not, or could not.
@@ -295,53 +404,48 @@ impl Mesh {
     /// The comparison is over: ask for what we lack, part by part, as fast as signatures are checked; then give what
     /// they lack.
     fn go_on(&mut self, peer: TransportId, now: Timestamp, effects: &mut Vec<Effect>) {
-        let is_busy = self.checking.len() + PART > self.limits.verifying_max;
+        let is_full = self.checking.len() + PART > self.limits.verifying_max / 4 * 3;
         let Some(session) = self.catching_up.sessions.get_mut(&peer) else {
             return;
         };
-        if session.is_asking || session.initiator.is_some() {
+        if session.is_asking {
             return;
         }
-        let (audience, since, salt) = (session.audience, session.since, session.salt);
+        if let Some(at) = session.retry_at {
+            if at <= now {
+                self.ask_on(peer, now, effects);
+            }
+            return;
+        }
+        if session.initiator.is_some() {
+            return;
+        }
+        let audience = session.audience;
         if !session.need.is_empty() {
-            if is_busy {
+            if is_full {
                 self.catching_up.wake_at = Some(now + SOON);
                 return;
             }
             let count = session.need.len().min(PART);
-            let ids = session.need.drain(..count).collect();
-            (session.is_asking, session.last_step) = (true, now);
-            let ask = Ask::Fetch {
-                audience,
-                since,
-                salt,
-                ids,
-            };
-            if !self.ask(peer, Vec::new(), &ask, Question::Fetch(audience), effects) {
-                self.catching_up.sessions.remove(&peer);
+            session.asked = Asked::Fetch(session.need.drain(..count).collect());
+            return self.ask_on(peer, now, effects);
+        }
+        let mut part = Vec::new();
+        let mut bytes = 0;
+        while let Some(id) = session.have.pop_front() {
+            let length = self.shelf.envelope(audience, id).map(|bytes| bytes.len());
+            bytes += length.map_or(0, |length| length + 16);
+            part.extend(length.map(|_| id));
+            if part.len() >= PART || bytes > limits::ASK_BYTES_MAX / 2 {
+                break;
             }
+        }
+        if part.is_empty() {
+            self.catching_up.sessions.remove(&peer);
             return;
         }
-        if !session.have.is_empty() {
-            let mut objects = Vec::new();
-            let mut bytes = 0;
-            while let Some(id) = session.have.pop_front() {
-                if let Some(envelope) = self.shelf.envelope(audience, id) {
-                    bytes += envelope.len() + 16;
-                    objects.push(envelope.to_vec());
-                }
-                if objects.len() >= PART || bytes > limits::ASK_BYTES_MAX / 2 {
-                    break;
-                }
-            }
-            (session.is_asking, session.last_step) = (true, now);
-            let ask = Ask::Push { audience, objects };
-            if !self.ask(peer, Vec::new(), &ask, Question::Fetch(audience), effects) {
-                self.catching_up.sessions.remove(&peer);
-            }
-            return;
-        }
-        self.catching_up.sessions.remove(&peer);
+        session.asked = Asked::Push(part);
+        self.ask_on(peer, now, effects);
     }
 
     /// A part was given or taken.
@@ -353,12 +457,31 @@ impl Mesh {
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
-        if let Some(session) = self.catching_up.sessions.get_mut(&peer) {
-            (session.is_asking, session.last_step) = (false, now);
-        }
+        let Some(session) = self.catching_up.sessions.get_mut(&peer) else {
+            return;
+        };
+        (session.is_asking, session.last_step) = (false, now);
         match answer {
+            Some(Answer::Refused(No::Busy)) => {
+                session.retry_at = Some(now + BUSY);
+                self.catching_up.wake_at = Some(now + BUSY);
+                return;
+            }
             Some(Answer::Objects { objects, .. }) => {
-                self.given(peer, audience, &objects, now, effects)
+                let salt = session.salt;
+                let ids = objects.iter().filter_map(|bytes| {
+                    let signed = Signed::parse(bytes, audience).ok()?;
+                    Some(sync::salted(&salt, &signed.id()))
+                });
+                let came: BTreeSet<Salted> = ids.collect();
+                // An answer has only so much room. Whoever gives nothing of what they said to have has no more.
+                if let Asked::Fetch(ids) = &session.asked {
+                    let missing: Vec<_> = ids.iter().filter(|id| !came.contains(*id)).collect();
+                    if missing.len() < ids.len() {
+                        session.need.extend(missing);
+                    }
+                }
+                self.given(peer, audience, &objects, true, now, effects);
             }
             Some(Answer::Taken) => {}
             _ => {
@@ -369,16 +492,32 @@ impl Mesh {
     }
 
     /// A peer compares, or fetches what it found to lack.
-    pub(super) fn reconcile_asked(&mut self, channel: u64, ask: Ask, effects: &mut Vec<Effect>) {
+    pub(super) fn reconcile_asked(
+        &mut self,
+        channel: u64,
+        from: TransportId,
+        ask: Ask,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let is_known = self.transports.contains_key(&from);
+        // Strangers may ask for the last day, no further.
+        let limited = |since: Slot| match is_known {
+            true => since,
+            false => since.max(Slot::of(now - A_DAY - limits::SLOT)),
+        };
         match ask {
             Ask::Reconcile {
                 audience,
                 since,
                 frame,
             } => {
-                let items =
-                    |salt| Items::new(self.shelf.ids_since(audience, since.start().secs()), salt);
-                match sync::respond(items, &frame) {
+                let since = limited(since);
+                let salt = frame.first_chunk::<16>().copied().unwrap_or_default();
+                let Some(items) = self.gathered(from, audience, since, salt, now) else {
+                    return self.refuse(channel, No::Busy, effects);
+                };
+                match sync::respond(|_| items, &frame) {
                     Ok(frame) => self.reply(channel, &Answer::Reconcile { frame }, effects),
                     Err(_) => self.refuse(channel, No::NotYours, effects),
                 }
@@ -389,21 +528,30 @@ impl Mesh {
                 salt,
                 ids,
             } => {
-                let all = self.shelf.ids_since(audience, since.start().secs());
-                let found = sync::resolve(all.map(|(_, id)| id), salt, &ids);
+                let found = if salt == ask::PLAIN {
+                    let ids = ids.iter().take(limits::FETCH_MAX);
+                    ids.map(|id| ObjectId(*id)).collect()
+                } else {
+                    let since = limited(since);
+                    let Some(items) = self.gathered(from, audience, since, salt, now) else {
+                        return self.refuse(channel, No::Busy, effects);
+                    };
+                    items.resolve(&ids[..ids.len().min(limits::FETCH_MAX)])
+                };
                 let mut bytes = 0;
                 let mut objects = Vec::new();
-                for envelope in found
-                    .into_iter()
-                    .filter_map(|id| self.shelf.envelope(audience, id))
-                {
+                for id in found {
+                    let Some(envelope) = self.shelf.envelope_for_others(audience, id) else {
+                        continue;
+                    };
                     bytes += envelope.len() + 16;
                     if bytes > limits::ASK_BYTES_MAX - 1024 {
                         break;
                     }
                     objects.push(envelope.to_vec());
                 }
-                self.reply(channel, &Answer::Objects { objects, cursor: 0 }, effects);
+                let answer = Answer::Objects { objects, cursor: 0 };
+                self.reply(channel, &answer, effects);
             }
             Ask::Hello { .. }
             | Ask::Join { .. }
@@ -412,5 +560,50 @@ impl Mesh {
             | Ask::Digest { .. }
             | Ask::Rekey { .. } => {}
         }
+    }
+
+    /// What is here for a comparison: kept from its last frame, or gathered for it.
+    fn gathered(
+        &mut self,
+        peer: TransportId,
+        audience: Audience,
+        since: Slot,
+        salt: [u8; 16],
+        now: Timestamp,
+    ) -> Option<Items> {
+        if let Some(kept) = self.catching_up.answering.get_mut(&peer)
+            && (kept.audience, kept.since, kept.items.salt()) == (audience, since, salt)
+        {
+            kept.at = now;
+            return Some(kept.items.clone());
+        }
+        let is_known = self.transports.contains_key(&peer);
+        if !self.catching_up.may_spend(peer, is_known, GATHERING, now) {
+            return None;
+        }
+        let items = Items::new(self.shelf.ids_since(audience, since.start().secs()), salt);
+        let answering = &mut self.catching_up.answering;
+        answering.remove(&peer);
+        while answering.len() >= ANSWERING_MAX
+            || !is_known
+                && answering.values().filter(|kept| !kept.is_known).count() >= STRANGERS_MAX
+        {
+            // A stranger's goes first, and of those the one that was used longest ago.
+            let oldest = answering.iter();
+            let oldest = oldest.min_by_key(|(_, kept)| (kept.is_known, kept.at));
+            let Some(oldest) = oldest.map(|(peer, _)| *peer) else {
+                break;
+            };
+            answering.remove(&oldest);
+        }
+        let kept = Gathered {
+            audience,
+            since,
+            items: items.clone(),
+            is_known,
+            at: now,
+        };
+        answering.insert(peer, kept);
+        Some(items)
     }
 }

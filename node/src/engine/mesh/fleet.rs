@@ -3,7 +3,8 @@
 //! Whoever holds the secret is a sibling and says so with a contact that is sealed with it. When one is sent away, the
 //! others get a new secret, each directly; one that is away at that time gets it when it comes back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use lymph_protocol::NodeId;
 use lymph_protocol::Timestamp;
@@ -11,43 +12,54 @@ use lymph_protocol::TransportId;
 use lymph_protocol::ask::Ask;
 use lymph_protocol::audience::Audience;
 use lymph_protocol::contact::Contact;
+use lymph_protocol::limits;
 use lymph_protocol::seal::FleetSecret;
-use lymph_protocol::signed::Object;
+use lymph_protocol::signed::{Kind, Object, Signed};
 use lymph_protocol::vouch::{Degree, Minute};
 use lymph_protocol::word::{Wish, Word};
 
+use sha2::{Digest, Sha256};
+
+use super::hear::number_of;
 use super::kept::{Kept, KeptKey};
-use super::{Effect, FOLLOW, Mesh, Net, Notice, Question};
+use super::{Effect, Mesh, Net, Notice, Question};
 
 /// What siblings share.
 #[derive(Debug)]
 pub(super) struct Fleet {
     pub(super) secret: FleetSecret,
-    /// Those who were sent away.
-    pub(super) expelled: BTreeSet<NodeId>,
+    /// When it was made, in milliseconds by whoever made it.
+    pub(super) epoch: u64,
+    /// Siblings that have not heard the newest secret yet.
+    pub(super) behind: BTreeSet<NodeId>,
+    /// Those who were sent away or left, and under which number: what they said before that brings nobody back.
+    pub(super) expelled: BTreeMap<NodeId, u64>,
 }
 
 impl Fleet {
-    pub(super) fn new(secret: [u8; 32]) -> Self {
+    pub(super) fn new(secret: [u8; 32], epoch: u64) -> Self {
         Fleet {
             secret: FleetSecret::from_bytes(secret),
-            expelled: BTreeSet::new(),
+            epoch,
+            behind: BTreeSet::new(),
+            expelled: BTreeMap::new(),
         }
     }
 }
 
+/// How far ahead of our clock a sibling's numbers may be, to be overtaken.
+const AHEAD_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many that were sent away are remembered; their secret is dead anyway.
 const EXPELLED_MAX: usize = 256;
 
 impl Mesh {
-    /// Tell the fleet what the operator wants. Nothing happens without one.
-    ///
-    /// Of two wishes about one thing the one with the higher number holds. `after` is the highest that was heard about this
-    /// thing: a clock that is behind, or numbers that run ahead after a restart, let no new word be taken for an old one.
+    /// Tell the fleet what the operator wants, under a number beyond `after`: that of what it overtakes. Nothing happens
+    /// without a fleet.
     pub fn tell_fleet(&mut self, wish: Wish, after: u64, now: Timestamp) -> Vec<Effect> {
         let mut effects = Vec::new();
         if let Some(audience) = self.fleet() {
-            if after <= (now + FOLLOW).millis() {
+            // A clock that is as wrong as that is nothing to follow: there would soon be no numbers left.
+            if after < (now + AHEAD_MAX).millis() {
                 self.last_seq = self.last_seq.max(after);
             }
             let seq = self.next_seq(now, &mut effects);
@@ -65,31 +77,28 @@ impl Mesh {
     pub(super) fn enter_fleet(
         &mut self,
         secret: [u8; 32],
+        epoch: u64,
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
-        let fleet = Fleet::new(secret);
+        let fleet = Fleet::new(secret, epoch);
         let audience = Audience::Fleet(fleet.secret.fleet());
         if self.fleet() == Some(audience) {
             return;
         }
-        self.nobody_is_behind(effects);
         let before = self.fleet.replace(fleet);
         if let Some(before) = before {
+            let behind = before.behind.iter();
+            effects.extend(behind.map(|node| Effect::Remove(KeptKey::Behind(*node))));
             let old = Audience::Fleet(before.secret.fleet());
             effects.extend(
                 old.topics()
                     .into_iter()
                     .map(|topic| Effect::Net(Net::Leave(topic))),
             );
-            effects.extend(
-                self.shelf
-                    .forget_audience(old)
-                    .into_iter()
-                    .map(Effect::Remove),
-            );
+            self.forget_audience(old, effects);
         }
-        effects.push(Effect::Save(Kept::Fleet(secret)));
+        effects.push(Effect::Save(Kept::Fleet(secret, epoch)));
         effects.extend(
             audience
                 .topics()
@@ -105,6 +114,14 @@ impl Mesh {
         }
     }
 
+    /// Forget all that was said to an audience, so that it can be heard again.
+    pub(super) fn forget_audience(&mut self, audience: Audience, effects: &mut Vec<Effect>) {
+        for (id, key) in self.shelf.forget_audience(audience) {
+            self.admission.forget(&id);
+            effects.extend(key.map(Effect::Remove));
+        }
+    }
+
     /// Somebody who knows the secret says where they are: a sibling.
     pub(super) fn sibling_contact(
         &mut self,
@@ -116,7 +133,7 @@ impl Mesh {
         if self
             .fleet
             .as_ref()
-            .is_none_or(|fleet| fleet.expelled.contains(&node))
+            .is_none_or(|fleet| fleet.expelled.get(&node) >= Some(&contact.seq))
         {
             return;
         }
@@ -140,39 +157,91 @@ impl Mesh {
         self.revoke_vouch(node, now, &mut effects);
         self.forget(node, &mut effects);
         if degree == Degree::Sibling {
-            let mut expelled = self
-                .fleet
-                .as_mut()
-                .map(|fleet| std::mem::take(&mut fleet.expelled))
-                .unwrap_or_default();
-            while expelled.len() >= EXPELLED_MAX {
-                expelled.pop_first();
-            }
-            expelled.insert(node);
-            let old = self
-                .known
-                .iter()
-                .filter(|(_, known)| known.degree == Degree::Sibling);
-            let rest: BTreeSet<_> = old.map(|(node, _)| *node).collect();
-            self.enter_fleet(secret, now, &mut effects);
-            if let Some(fleet) = &mut self.fleet {
-                fleet.expelled = expelled;
-            }
-            effects.extend(
-                rest.iter()
-                    .map(|sibling| Effect::Save(Kept::Behind(*sibling))),
-            );
-            self.behind.clone_from(&rest);
-            for sibling in rest {
-                if let Some(transport) = self.known.get(&sibling).and_then(|known| known.transport)
-                {
-                    self.rekey_if_behind(sibling, transport, &mut effects);
-                }
-            }
-            effects.extend(self.tell_fleet(Wish::Expel(node), 0, now));
+            self.new_secret(secret, &[node], now, &mut effects);
             effects.push(Effect::Notice(Notice::SiblingWent(node)));
         }
         (true, effects)
+    }
+
+    /// Have a new secret, which those who are sent away do not learn.
+    fn new_secret(
+        &mut self,
+        secret: [u8; 32],
+        away: &[NodeId],
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(fleet) = &self.fleet else { return };
+        let mut expelled = fleet.expelled.clone();
+        let number = now.millis().max(self.last_seq);
+        for node in away {
+            while expelled.len() >= EXPELLED_MAX {
+                expelled.pop_first();
+            }
+            expelled.insert(*node, number);
+        }
+        let epoch = now.millis().max(fleet.epoch.saturating_add(1));
+        let siblings = self.known.iter();
+        let siblings = siblings.filter(|(_, known)| known.degree == Degree::Sibling);
+        let rest: BTreeSet<_> = siblings.map(|(node, _)| *node).collect();
+        self.enter_fleet(secret, epoch, now, effects);
+        let behind = rest.iter().copied();
+        effects.extend(behind.map(|node| Effect::Save(Kept::Behind(node))));
+        if let Some(fleet) = &mut self.fleet {
+            (fleet.behind, fleet.expelled) = (rest.clone(), expelled);
+        }
+        for sibling in rest {
+            let transport = self.known.get(&sibling).and_then(|known| known.transport);
+            if let Some(transport) = transport {
+                self.rekey_if_behind(sibling, transport, effects);
+            }
+        }
+        for node in away {
+            effects.extend(self.tell_fleet(Wish::Expel(*node), 0, now));
+        }
+    }
+
+    /// A sibling says that there is a new secret, and who was sent away. Says whether it holds.
+    pub(super) fn rekey_heard(
+        &mut self,
+        from: NodeId,
+        (secret, epoch): ([u8; 32], u64),
+        expelled: &[NodeId],
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let me = self.keypair.id();
+        let Some(fleet) = &self.fleet else {
+            return false;
+        };
+        if fleet.expelled.contains_key(&from) && !self.known.contains_key(&from) {
+            return false;
+        }
+        // Heard before, or overtaken by a later one. A clock that is as wrong as that is not followed.
+        if epoch <= fleet.epoch || epoch > (now + AHEAD_MAX).millis() {
+            return fleet.epoch == epoch && *fleet.secret.as_bytes() == secret;
+        }
+        let (ours, own) = (*fleet.secret.as_bytes(), fleet.expelled.clone());
+        self.enter_fleet(secret, epoch, now, effects);
+        let listed: Vec<_> = expelled.iter().take(limits::FLEET_MAX).copied().collect();
+        if let Some(fleet) = &mut self.fleet {
+            fleet.expelled = own.clone();
+        }
+        for node in listed.iter().filter(|node| **node != me) {
+            self.expelled(*node, epoch, effects);
+        }
+        // Two machines have sent somebody away at once: whom we sent away knows the other one's secret. The next one is
+        // made of both, and so is known to neither.
+        let again = own
+            .keys()
+            .filter(|node| !listed.contains(node) && !self.known.contains_key(node));
+        let again: Vec<_> = again.copied().collect();
+        if !again.is_empty() {
+            let both = Sha256::new_with_prefix(b"lymph/1 fleet again\0");
+            let both = both.chain_update(ours).chain_update(secret).finalize();
+            self.new_secret(both.into(), &again, now, effects);
+        }
+        true
     }
 
     /// Leave the fleet: its secret is forgotten, and so are the siblings.
@@ -189,14 +258,10 @@ impl Mesh {
                 .into_iter()
                 .map(|topic| Effect::Net(Net::Leave(topic))),
         );
-        effects.extend(
-            self.shelf
-                .forget_audience(audience)
-                .into_iter()
-                .map(Effect::Remove),
-        );
-        self.fleet = None;
-        self.nobody_is_behind(&mut effects);
+        self.forget_audience(audience, &mut effects);
+        let behind = self.fleet.take().map(|fleet| fleet.behind);
+        let behind = behind.into_iter().flatten();
+        effects.extend(behind.map(|node| Effect::Remove(KeptKey::Behind(node))));
         effects.push(Effect::Remove(KeptKey::Fleet));
         let siblings = self
             .known
@@ -209,16 +274,25 @@ impl Mesh {
     }
 
     /// A sibling says that a node is one of us no longer.
-    pub(super) fn expelled(&mut self, node: NodeId, effects: &mut Vec<Effect>) {
+    pub(super) fn expelled(&mut self, node: NodeId, seq: u64, effects: &mut Vec<Effect>) {
         if let Some(fleet) = &mut self.fleet
-            && fleet.expelled.len() < EXPELLED_MAX
+            && (fleet.expelled.len() < EXPELLED_MAX || fleet.expelled.contains_key(&node))
         {
-            fleet.expelled.insert(node);
+            let last = fleet.expelled.entry(node).or_default();
+            *last = seq.max(*last);
         }
-        if self
-            .known
-            .get(&node)
-            .is_some_and(|known| known.degree == Degree::Sibling)
+        // Whoever was invited again since has said so under this secret, and stays.
+        let is_back = self.fleet().is_some_and(|audience| {
+            let contacts = self.shelf.of_kind(audience, Kind::Contact);
+            let own = contacts.filter(|(author, _)| *author == node);
+            own.filter_map(|(_, bytes)| Signed::parse(bytes, audience).ok())
+                .any(|signed| number_of(signed.unverified()) > Some(seq))
+        });
+        if !is_back
+            && self
+                .known
+                .get(&node)
+                .is_some_and(|known| known.degree == Degree::Sibling)
         {
             self.forget(node, effects);
             effects.push(Effect::Notice(Notice::SiblingWent(node)));
@@ -232,11 +306,22 @@ impl Mesh {
         peer: TransportId,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(fleet) = self.fleet.as_ref().filter(|_| self.behind.contains(&node)) else {
+        let Some(fleet) = self
+            .fleet
+            .as_ref()
+            .filter(|fleet| fleet.behind.contains(&node))
+        else {
             return;
         };
         let ask = Ask::Rekey {
             secret: *fleet.secret.as_bytes(),
+            epoch: fleet.epoch,
+            expelled: fleet
+                .expelled
+                .keys()
+                .take(limits::FLEET_MAX)
+                .copied()
+                .collect(),
         };
         let addresses = self
             .known
@@ -246,15 +331,28 @@ impl Mesh {
         self.ask(peer, addresses, &ask, Question::Rekey(node), effects);
     }
 
-    /// A sibling has the newest secret, or is one no longer.
-    pub(super) fn rekeyed(&mut self, node: NodeId, effects: &mut Vec<Effect>) {
-        if self.behind.remove(&node) {
+    /// A sibling has the new secret: it is told at once what was said under it, first of all who is gone.
+    pub(super) fn rekeyed(
+        &mut self,
+        node: NodeId,
+        peer: TransportId,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(fleet) = &mut self.fleet else {
+            return;
+        };
+        if fleet.behind.remove(&node) {
             effects.push(Effect::Remove(KeptKey::Behind(node)));
         }
-    }
-
-    fn nobody_is_behind(&mut self, effects: &mut Vec<Effect>) {
-        let behind = std::mem::take(&mut self.behind).into_iter();
-        effects.extend(behind.map(|node| Effect::Remove(KeptKey::Behind(node))));
+        let audience = Audience::Fleet(fleet.secret.fleet());
+        let words = self.shelf.of_kind(audience, Kind::Word);
+        let objects: Vec<_> = words
+            .map(|(_, bytes)| bytes.to_vec())
+            .take(limits::FETCH_MAX / 2)
+            .collect();
+        let ask = Ask::Push { audience, objects };
+        self.ask(peer, Vec::new(), &ask, Question::Push, effects);
+        self.catching_up.want(peer, audience, now, true);
     }
 }

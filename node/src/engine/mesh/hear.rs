@@ -4,12 +4,12 @@ use lymph_protocol::admission::{Path, Refusal, Standing, Why};
 use lymph_protocol::ask::{Answer, Ask, Refusal as No};
 use lymph_protocol::audience::Audience;
 use lymph_protocol::limits;
-use lymph_protocol::signed::{BadSignature, Object, Signed, Verified};
+use lymph_protocol::signed::{BadSignature, Kind, Object, Signed, Verified};
 use lymph_protocol::word::Wish;
 use lymph_protocol::{NodeId, Timestamp, TransportId};
 
 use super::kept::{Kept, KeptKey};
-use super::shelf::Rank;
+use super::shelf::{Place, Rank};
 use super::{Checking, Effect, Heard, Judgement, Mesh, Net, Notice, Purpose, Question, Silenced};
 
 impl From<Refusal> for Judgement {
@@ -20,6 +20,11 @@ impl From<Refusal> for Judgement {
         }
     }
 }
+
+/// Words of one sibling that are remembered: two thousand unbans, and the rest of a week.
+const WORDS_MAX: usize = 4_096;
+/// Keys of nobody we know that are remembered as dead or as liars'.
+const STRANGERS_MAX: usize = 4_096;
 
 fn judge(message: u64, verdict: Judgement) -> Effect {
     Effect::Net(Net::Judge { message, verdict })
@@ -52,6 +57,18 @@ impl Mesh {
         }
     }
 
+    /// Whether this node says anything to this audience unasked.
+    pub(super) fn publishes(&self, audience: Audience) -> bool {
+        match audience {
+            Audience::Fleet(_) => self.fleet() == Some(audience),
+            Audience::Circle(id) => self
+                .circles
+                .get(&id)
+                .is_some_and(|circle| circle.consent.publish),
+            Audience::Public => self.public.publish,
+        }
+    }
+
     /// Somebody handed something on, by gossip.
     pub(super) fn frame(
         &mut self,
@@ -66,17 +83,20 @@ impl Mesh {
         let Some(audience) = Audience::of_topic(topic, joined.iter()) else {
             return effects.push(judge(message, Judgement::Ignore));
         };
-        let opened = match (audience, &self.fleet) {
-            (Audience::Fleet(_), Some(fleet)) => fleet.secret.open(bytes),
-            (Audience::Fleet(_) | Audience::Circle(_) | Audience::Public, _) => {
-                Some(bytes.to_vec())
-            }
+        let opened = match self.secret_of(audience) {
+            Some(secret) => secret.open(bytes),
+            None => Some(bytes.to_vec()),
         };
-        // No sibling makes bytes that the secret does not open, and all siblings see that.
+        // No sibling or member makes bytes that the secret does not open, and all of them see that.
         let Some(bytes) = opened else {
             return effects.push(judge(message, Judgement::Reject));
         };
-        match self.first(from, Path::Gossip, audience, &bytes, now) {
+        // Only siblings can seal: they are not slowed down, since the word that matters most may come after a thousand others.
+        let path = match audience {
+            Audience::Fleet(_) => Path::Asked,
+            Audience::Circle(_) | Audience::Public => Path::Gossip,
+        };
+        match self.first(from, path, audience, &bytes, now) {
             Err(refusal) => effects.push(judge(message, refusal.into())),
             Ok(signed) => {
                 if !self.check(signed, from, Purpose::Gossip { message }, effects) {
@@ -119,31 +139,45 @@ impl Mesh {
             .first(from, path, audience, bytes, now, standing)
     }
 
-    /// Somebody gave these: they were asked for, or are handed over.
+    /// Somebody gave these. What was asked for, or comes from somebody we know, costs them nothing; a stranger who hands
+    /// something over pays for it as for gossip. Some room is left for gossip's own signatures.
     pub(super) fn given(
         &mut self,
         from: TransportId,
         audience: Audience,
         objects: &[Vec<u8>],
+        is_wanted: bool,
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
+        let path = match is_wanted || self.transports.contains_key(&from) {
+            true => Path::Asked,
+            false => Path::Gossip,
+        };
         for bytes in objects.iter().take(limits::FETCH_MAX) {
-            if let Ok(signed) = self.first(from, Path::Asked, audience, bytes, now) {
-                self.check(signed, from, Purpose::Given, effects);
+            if self.checking.len() >= self.limits.verifying_max / 4 * 3 {
+                return;
+            }
+            match self.first(from, path, audience, bytes, now) {
+                Ok(signed) => drop(self.check(signed, from, Purpose::Given, effects)),
+                Err(Refusal::Ignore(Why::PeerTooFast)) => return,
+                Err(_) => {}
             }
         }
     }
 
-    /// Something that was kept on disk, from a run before.
-    pub(super) fn restored_object(
-        &mut self,
-        audience: Audience,
-        bytes: &[u8],
-        effects: &mut Vec<Effect>,
-    ) {
-        if let Ok(signed) = Signed::parse(bytes, audience) {
-            self.check(signed, self.transport, Purpose::Restored, effects);
+    /// Check what was kept on disk from a run before, as many at once as there is room for.
+    pub(super) fn check_restored(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        while self.checking.len() < self.limits.verifying_max / 2
+            && let Some((_, (id, audience, bytes))) = self.restoring.pop_first()
+        {
+            match Signed::parse(&bytes, audience) {
+                Ok(signed) if signed.unverified().expires() > now => {
+                    self.check(signed, self.transport, Purpose::Restored, effects);
+                }
+                // Over, or written by another version.
+                Ok(_) | Err(_) => effects.push(Effect::Remove(KeptKey::Object(id))),
+            }
         }
     }
 
@@ -163,7 +197,7 @@ impl Mesh {
                 effects.push(judge(message, Judgement::Reject))
             }
             (Purpose::Gossip { message }, Ok(object)) => {
-                let verdict = match self.admit(&object, now, effects) {
+                let verdict = match self.admit(&object, true, now, effects) {
                     Ok(()) => Judgement::Accept,
                     Err(refusal) => refusal.into(),
                 };
@@ -171,9 +205,12 @@ impl Mesh {
             }
             (Purpose::Given, Ok(object)) => {
                 // What is refused here was asked for, so nobody is to blame.
-                let _ = self.admit(&object, now, effects);
+                let _ = self.admit(&object, false, now, effects);
             }
-            (Purpose::Restored, Ok(object)) => self.remember_restored(&object, now, effects),
+            (Purpose::Restored, Ok(object)) => {
+                self.remember_restored(&object, now, effects);
+                self.check_restored(now, effects);
+            }
             (Purpose::Hello { channel }, Ok(object)) => {
                 self.hello_checked(from, channel, &object, now, effects)
             }
@@ -210,6 +247,7 @@ impl Mesh {
     fn admit(
         &mut self,
         object: &Verified<Object>,
+        is_gossip: bool,
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
@@ -223,12 +261,19 @@ impl Mesh {
         };
         let admitted = self.admission.verified(object, now, standing)?;
         if admitted.equivocation.is_some() {
-            self.distrusted.insert(author, object.object().expires());
-            effects.push(Effect::Notice(Notice::Equivocated(author)));
+            // Of strangers it does not matter much: nothing follows from what they say.
+            if self.known.contains_key(&author) || self.distrusted.len() < STRANGERS_MAX {
+                self.distrusted.insert(author, object.object().expires());
+                effects.push(Effect::Notice(Notice::Equivocated(author)));
+            }
             return Err(Refusal::Ignore(Why::Muted));
         }
         self.heard += 1;
         self.shelve(object, now, effects);
+        if is_gossip {
+            // Whoever said it has told everybody.
+            self.shelf.open(object.id());
+        }
         let reports: Vec<_> = object.reports().collect();
         let fresh = admitted
             .fresh_reports
@@ -236,8 +281,11 @@ impl Mesh {
             .filter_map(|index| reports.get(*index));
         for report in fresh {
             self.shelf.report(author, report.object(), audience, now);
-            self.reporting
-                .others_report(report.object().subject, author, now);
+            // Strangers could be one, and the attacker.
+            if self.known.contains_key(&author) {
+                self.reporting
+                    .others_report(report.object().subject, author, now);
+            }
             if self.consumes(audience) {
                 effects.push(Effect::Heard(Heard::Report {
                     report: report.clone(),
@@ -245,7 +293,10 @@ impl Mesh {
                 }));
             }
         }
-        self.hear(object, standing, now, effects);
+        // What comes late, after what holds in its place, is kept for others and changes nothing here.
+        if !admitted.is_overtaken {
+            self.hear(object, standing, now, effects);
+        }
         Ok(())
     }
 
@@ -283,9 +334,12 @@ impl Mesh {
             }
             Object::Vouch(_) | Object::Revocation(_) => {}
             Object::Kill(kill) => {
-                self.dead.insert(author, *kill);
-                effects.push(Effect::Save(Kept::Dead(author, kill.successor)));
-                if self.known.contains_key(&author) {
+                let is_known = self.known.contains_key(&author);
+                if is_known || self.dead.len() < STRANGERS_MAX {
+                    self.dead.insert(author, *kill);
+                }
+                if is_known {
+                    effects.push(Effect::Save(Kept::Dead(author, kill.successor)));
                     effects.push(Effect::Notice(Notice::KeyDied {
                         node: author,
                         successor: kill.successor,
@@ -295,9 +349,8 @@ impl Mesh {
             }
             Object::Contact(contact) => match audience {
                 Audience::Fleet(_) => self.sibling_contact(author, contact, now, effects),
-                Audience::Circle(_) | Audience::Public => {
-                    self.keep_contact(author, contact, effects)
-                }
+                // Where somebody else is, they say themselves, face to face.
+                Audience::Circle(_) | Audience::Public => {}
             },
             Object::Word(word) => {
                 if let Wish::Expel(node) = &word.wish {
@@ -305,7 +358,7 @@ impl Mesh {
                         // Said by one who leaves about itself, or by one who has sent us away: the secret is changed
                         // already then, and nobody reaches us with it.
                         true => {}
-                        false => self.expelled(*node, effects),
+                        false => self.expelled(*node, word.seq, effects),
                     }
                 }
                 effects.push(Effect::Heard(Heard::Word {
@@ -330,10 +383,7 @@ impl Mesh {
     }
 
     /// Something with our own signature came from outside. What was said by an earlier run comes back like this when the
-    /// store was lost, or had not saved it yet; what was said since this run began was said by somebody else with our key.
-    ///
-    /// Numbers tell the two apart, not the clock: what was reserved by earlier runs may lie ahead of it. Whoever has
-    /// restored a backup has reserved an hour, in which the other machine is known by when it says that it spoke.
+    /// store was lost; what has a number that only this run gives, but not to that, was said by somebody else with our key.
     fn own_voice(
         &mut self,
         object: &Verified<Object>,
@@ -349,16 +399,12 @@ impl Mesh {
             self.shelve(object, now, effects);
             return Ok(());
         }
-        let is_here = self
-            .shelf
-            .envelope(object.audience(), object.id())
-            .is_some();
-        if is_here || self.admission.has_seen(&object.id()) {
+        let number = number_of(object.object());
+        let is_known = number.is_some_and(|seq| self.spoken.contains(&(seq, object.id())));
+        if is_known || self.admission.has_seen(&object.id()) {
             return Err(Refusal::Ignore(Why::Seen));
         }
-        let is_of_this_run = number_of(object.object()).is_some_and(|seq| seq > self.first_seq)
-            || said_at(object.object()).is_some_and(|at| at > self.started_at);
-        if is_of_this_run {
+        if number.is_some_and(|seq| seq >= self.own_from) {
             if self.silenced.is_none() {
                 self.silenced = Some(Silenced::Cloned);
                 effects.push(Effect::Notice(Notice::Cloned));
@@ -382,7 +428,7 @@ impl Mesh {
         effects: &mut Vec<Effect>,
     ) {
         let standing = self.standing(object.author());
-        let _ = self.admission.verified(object, now, standing);
+        self.admission.restored(object, now, standing);
         if let Object::Word(word) = object.object() {
             effects.push(Effect::Heard(Heard::Remembered {
                 seq: word.seq,
@@ -397,6 +443,45 @@ impl Mesh {
         }
     }
 
+    /// Put something on the shelf that somebody said, as if it had been heard: for benches and simulations.
+    pub fn remember(&mut self, object: &Verified<Object>, now: Timestamp) {
+        let standing = self.standing(object.author());
+        self.admission.restored(object, now, standing);
+        self.shelve(object, now, &mut Vec::new());
+        self.shelf.open(object.id());
+        for report in object.reports() {
+            let audience = object.audience();
+            self.shelf
+                .report(object.author(), report.object(), audience, now);
+        }
+    }
+
+    /// Whether others may hear of it from us. What is said face to face is not handed on: where somebody is, a vouch for
+    /// us, and a vouch of ours that is not listed or not shared.
+    fn is_for_others(&self, object: &Verified<Object>) -> bool {
+        let me = self.keypair.id();
+        let about = match object.object() {
+            Object::Vouch(vouch) => vouch.subject,
+            Object::Revocation(revocation) => revocation.subject,
+            Object::Contact(_) => return object.audience() != Audience::Public,
+            Object::Report(_)
+            | Object::Batch(_)
+            | Object::Retraction(_)
+            | Object::Kill(_)
+            | Object::Digest(_)
+            | Object::Root(_)
+            | Object::Word(_) => return true,
+        };
+        match object.audience() {
+            Audience::Fleet(_) => true,
+            audience if object.author() == me => {
+                let known = self.known.get(&about);
+                known.is_some_and(|known| known.is_listed) && self.publishes(audience)
+            }
+            Audience::Public | Audience::Circle(_) => about != me,
+        }
+    }
+
     /// Put it on the shelf, and keep it on disk if nothing else would bring it back.
     pub(super) fn shelve(
         &mut self,
@@ -406,6 +491,16 @@ impl Mesh {
     ) {
         let author = object.author();
         let is_own = author == self.keypair.id();
+        let (audience, kind) = (object.audience(), object.object().kind());
+        let most = match kind {
+            Kind::Vouch | Kind::Revocation | Kind::Contact => limits::VOUCHES_PER_ISSUER,
+            Kind::Word => WORDS_MAX,
+            _ => usize::MAX,
+        };
+        // Whoever says more than anybody honest needs is not remembered with all of it.
+        if !is_own && self.shelf.count_of(audience, kind, author) >= most {
+            return;
+        }
         let is_report = matches!(
             object.object(),
             Object::Report(_)
@@ -416,7 +511,6 @@ impl Mesh {
         );
         let rank = match self.standing(author) {
             Standing::Own | Standing::Sibling => Rank::Own,
-            Standing::Vouched(_) if !is_report => Rank::Own,
             Standing::Vouched(_) => Rank::Known,
             Standing::Stranger | Standing::Muted
                 if matches!(object.audience(), Audience::Fleet(_)) =>
@@ -425,7 +519,7 @@ impl Mesh {
             }
             Standing::Stranger | Standing::Muted => Rank::Stranger,
         };
-        let is_kept = is_own || (!is_report && rank == Rank::Own);
+        let is_kept = is_own || !is_report && rank != Rank::Stranger;
         if let Object::Vouch(vouch) = object.object()
             && is_own
             && self.known.contains_key(&vouch.subject)
@@ -438,7 +532,11 @@ impl Mesh {
                 self.own_vouches.insert(vouch.subject, object.clone());
             }
         }
-        let dropped = self.shelf.add(object, rank, is_kept, now);
+        let place = Place {
+            is_kept,
+            is_open: self.is_for_others(object),
+        };
+        let dropped = self.shelf.add(object, rank, place, now);
         effects.extend(dropped.into_iter().map(Effect::Remove));
         if is_kept
             && self
@@ -465,7 +563,9 @@ impl Mesh {
     ) {
         let node = self.node_at(from);
         if node.is_some_and(|node| self.standing(node) == Standing::Muted)
-            || !self.catching_up.may_ask(from, bytes.len(), now)
+            || !self
+                .catching_up
+                .may_ask(from, node.is_some(), bytes.len(), now)
         {
             return self.refuse(channel, No::Busy, effects);
         }
@@ -502,16 +602,22 @@ impl Mesh {
             Ask::Push { audience, objects } => {
                 // A vouch for us and a fleet's words are taken from those we know, whatever else is shared.
                 if is_shared(&audience) || node.is_some() && audience == Audience::Public {
-                    self.given(from, audience, &objects, now, effects);
+                    self.given(from, audience, &objects, false, now, effects);
                     self.reply(channel, &Answer::Taken, effects);
                 } else {
                     self.refuse(channel, No::NotYours, effects);
                 }
             }
-            Ask::Rekey { secret } => {
-                let is_sibling = node.is_some_and(|node| self.standing(node) == Standing::Sibling);
-                if is_sibling && self.fleet.is_some() {
-                    self.enter_fleet(secret, now, effects);
+            Ask::Rekey {
+                secret,
+                epoch,
+                expelled,
+            } => {
+                let sibling = node.filter(|node| self.standing(*node) == Standing::Sibling);
+                let is_taken = sibling.is_some_and(|sibling| {
+                    self.rekey_heard(sibling, (secret, epoch), &expelled, now, effects)
+                });
+                if is_taken {
                     // What was said with the new secret before we had it.
                     if let Some(audience) = self.fleet() {
                         self.catching_up.want(from, audience, now, true);
@@ -536,6 +642,8 @@ impl Mesh {
                 let objects = envelopes.iter().map(|bytes| bytes.to_vec()).collect();
                 self.reply(channel, &Answer::Objects { objects, cursor }, effects);
             }
+            // It is for those who vouch for somebody; to find it costs too much for anybody to ask.
+            Ask::Digest { .. } if node.is_none() => self.refuse(channel, No::NotYours, effects),
             Ask::Digest {
                 audience,
                 author,
@@ -552,7 +660,7 @@ impl Mesh {
                 );
             }
             Ask::Reconcile { .. } | Ask::Fetch { .. } => {
-                self.reconcile_asked(channel, ask, effects)
+                self.reconcile_asked(channel, from, ask, now, effects)
             }
         }
     }
@@ -634,7 +742,7 @@ impl Mesh {
                 }
             }
             (Question::Vouches(audience), Ok(Answer::Objects { objects, cursor })) => {
-                self.given(peer, audience, &objects, now, effects);
+                self.given(peer, audience, &objects, true, now, effects);
                 self.catching_up.read_to(peer, audience, cursor);
                 if !objects.is_empty() {
                     let ask = Ask::Vouches { audience, cursor };
@@ -642,9 +750,9 @@ impl Mesh {
                 }
             }
             (Question::Digest(audience), Ok(Answer::Objects { objects, .. })) => {
-                self.given(peer, audience, &objects, now, effects);
+                self.given(peer, audience, &objects, true, now, effects);
             }
-            (Question::Rekey(node), Ok(Answer::Taken)) => self.rekeyed(node, effects),
+            (Question::Rekey(node), Ok(Answer::Taken)) => self.rekeyed(node, peer, now, effects),
             (
                 Question::Hello(_)
                 | Question::Digest(_)
@@ -686,7 +794,7 @@ impl Mesh {
 
     /// What was kept on disk comes back.
     pub fn restore(&mut self, kept: Kept, now: Timestamp) -> Vec<Effect> {
-        let mut effects = Vec::new();
+        let effects = Vec::new();
         match kept {
             Kept::Known(node, known) => {
                 if let Some(transport) = known.transport {
@@ -707,24 +815,31 @@ impl Mesh {
                     self.silenced = Some(Silenced::Dead);
                 }
             }
+            Kept::Fleet(secret, epoch) => {
+                self.fleet = Some(super::fleet::Fleet::new(secret, epoch));
+            }
             Kept::Behind(node) => {
-                if self.behind.len() < self.limits.known_max {
-                    self.behind.insert(node);
+                if let Some(fleet) = &mut self.fleet {
+                    fleet.behind.insert(node);
                 }
             }
-            Kept::Fleet(secret) => self.fleet = Some(super::fleet::Fleet::new(secret)),
             Kept::Circle(id, circle) => {
                 self.circles.insert(id, circle);
             }
             Kept::Public(consent) => self.public = consent,
             Kept::Invitation(token, invitation) => self.pairing.restore(token, invitation, now),
-            Kept::Object(_, audience, bytes) => {
-                self.restored_object(audience, &bytes, &mut effects)
+            // Words first: they keep older ones from doing anything. Then own reports and whom to believe.
+            Kept::Object(id, audience, bytes) => {
+                let kind = bytes.get(1).copied().unwrap_or(0);
+                let rank = (kind != Kind::Word as u8, self.restoring.len());
+                if self.restoring.len() < self.limits.objects_max {
+                    self.restoring.insert(rank, (id, audience, bytes));
+                }
             }
             Kept::Sequence(seq) => {
                 self.last_seq = self.last_seq.max(seq);
                 self.reserved_seq = self.reserved_seq.max(seq);
-                self.first_seq = self.first_seq.max(seq);
+                self.own_from = self.own_from.max(seq.saturating_add(1));
             }
         }
         effects
@@ -733,6 +848,8 @@ impl Mesh {
     /// Everything is restored: take up the connections and topics again.
     pub fn start(&mut self, now: Timestamp) -> Vec<Effect> {
         let mut effects = Vec::new();
+        self.give_up_asking(|_| true, now, &mut effects);
+        self.check_restored(now, &mut effects);
         for audience in self.joined() {
             effects.extend(
                 audience
@@ -819,6 +936,7 @@ impl Mesh {
                 .map(|(_, vouch)| vouch.clone())
                 .collect();
             for vouch in open {
+                self.shelf.open(vouch.id());
                 self.publish(&vouch, &mut effects);
             }
         }
@@ -836,36 +954,16 @@ impl Mesh {
         if was_in {
             self.circles.remove(&id);
             effects.push(Effect::Remove(KeptKey::Circle(id)));
-            effects.extend(
-                self.shelf
-                    .forget_audience(audience)
-                    .into_iter()
-                    .map(Effect::Remove),
-            );
+            self.forget_audience(audience, &mut effects);
         }
         (was_in, effects)
     }
 }
 
-/// When an object says that it was made, where it does.
-fn said_at(object: &Object) -> Option<Timestamp> {
-    match object {
-        Object::Report(_) | Object::Batch(_) | Object::Digest(_) => {
-            object.reports().iter().map(|report| report.time()).max()
-        }
-        Object::Retraction(retraction) => Some(retraction.slot.start()),
-        Object::Vouch(vouch) => Some(vouch.issued.start()),
-        Object::Revocation(revocation) => Some(revocation.issued.start()),
-        Object::Contact(contact) => Some(contact.issued.start()),
-        Object::Word(word) => Some(word.issued.start()),
-        Object::Kill(_) | Object::Root(_) => None,
-    }
-}
-
 /// The number of an object, where it has one.
-fn number_of(object: &Object) -> Option<u64> {
+pub(super) fn number_of(object: &Object) -> Option<u64> {
     match object {
-        Object::Report(_) | Object::Batch(_) | Object::Digest(_) => {
+        Object::Report(_) | Object::Batch(_) => {
             object.reports().iter().map(|report| report.seq).max()
         }
         Object::Retraction(retraction) => Some(retraction.seq),
@@ -873,6 +971,7 @@ fn number_of(object: &Object) -> Option<u64> {
         Object::Revocation(revocation) => Some(revocation.seq),
         Object::Contact(contact) => Some(contact.seq),
         Object::Word(word) => Some(word.seq),
-        Object::Kill(_) | Object::Root(_) => None,
+        // A digest repeats numbers that were said before.
+        Object::Kill(_) | Object::Root(_) | Object::Digest(_) => None,
     }
 }

@@ -1,5 +1,6 @@
 //! What of the mesh outlives the process. Most of it is the operator's word and is kept as carefully.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use lymph_protocol::audience::{Audience, CircleId};
@@ -19,8 +20,8 @@ pub enum Kept {
     Muted(NodeId),
     /// A dead key, and its successor.
     Dead(NodeId, Option<NodeId>),
-    /// The fleet's secret.
-    Fleet([u8; 32]),
+    /// The fleet's secret, and when it was made.
+    Fleet([u8; 32], u64),
     /// A circle.
     Circle(CircleId, Circle),
     /// What goes into and out of the public mesh.
@@ -68,7 +69,7 @@ impl Kept {
             Kept::Known(node, _) => KeptKey::Known(*node),
             Kept::Muted(node) => KeptKey::Muted(*node),
             Kept::Dead(node, _) => KeptKey::Dead(*node),
-            Kept::Fleet(_) => KeptKey::Fleet,
+            Kept::Fleet(..) => KeptKey::Fleet,
             Kept::Circle(id, _) => KeptKey::Circle(*id),
             Kept::Public(_) => KeptKey::Public,
             Kept::Invitation(token, _) => KeptKey::Invitation(*token),
@@ -112,6 +113,8 @@ pub struct Known {
     pub circle: Option<CircleId>,
     /// Until when it vouches for us, as far as we heard.
     pub vouches_until: Option<Minute>,
+    /// Addresses at which it was met, the newest last.
+    pub seen: Vec<IpAddr>,
 }
 
 /// A circle that this node is in.

@@ -138,6 +138,7 @@ pub struct Pairing {
     over: BTreeMap<Token, (No, Timestamp)>,
     joins: BTreeMap<Token, Join>,
     done: VecDeque<Done>,
+    done_count: usize,
 }
 
 impl Pairing {
@@ -149,6 +150,12 @@ impl Pairing {
     /// Pairings that came about since the start, the newest last.
     pub fn done(&self) -> impl Iterator<Item = &Done> {
         self.done.iter()
+    }
+
+    /// How many came about since the start.
+    #[must_use]
+    pub fn done_count(&self) -> usize {
+        self.done_count
     }
 
     /// How a join stands.
@@ -164,6 +171,13 @@ impl Pairing {
             Some(_) => Progress::Asking,
             None => Progress::Unknown,
         }
+    }
+
+    /// Whether somebody, or this one, has used this token of ours.
+    fn has_let_in(&self, token: Token, node: Option<NodeId>) -> bool {
+        let is_ours = self.open.contains_key(&token) || self.over.contains_key(&token);
+        let mut done = self.done.iter().filter(|done| done.token == token);
+        is_ours && done.any(|done| node.is_none_or(|node| node == done.node))
     }
 
     pub(super) fn kept(&self) -> impl Iterator<Item = Kept> + '_ {
@@ -217,6 +231,7 @@ impl Pairing {
             self.done.pop_front();
         }
         self.done.push_back(done);
+        self.done_count += 1;
     }
 }
 
@@ -245,7 +260,7 @@ impl Mesh {
         let circle = match offer {
             Offer::Fleet => {
                 if self.fleet.is_none() {
-                    self.enter_fleet(secret, now, &mut effects);
+                    self.enter_fleet(secret, now.millis(), now, &mut effects);
                 }
                 None
             }
@@ -398,7 +413,10 @@ impl Mesh {
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
-        if let Err(why) = self.is_open(token, now) {
+        // Whoever was let in by it may not have heard so, and asks again: that is seen once the signature is checked.
+        if let Err(why) = self.is_open(token, now)
+            && !self.pairing.has_let_in(token, None)
+        {
             return self.refuse(channel, why, effects);
         }
         match Signed::parse(contact, Audience::Public) {
@@ -423,6 +441,45 @@ impl Mesh {
         }
     }
 
+    /// An invitation was used once more.
+    fn used(
+        &mut self,
+        token: Token,
+        invitation: &Invitation,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        match invitation.uses_left {
+            0 => {
+                self.pairing.open.remove(&token);
+                self.pairing.over.insert(token, (No::Used, now));
+                effects.push(Effect::Remove(KeptKey::Invitation(token)));
+            }
+            _ => {
+                effects.push(Effect::Save(Kept::Invitation(token, invitation.clone())));
+                self.pairing.open.insert(token, invitation.clone());
+            }
+        }
+    }
+
+    /// The invitation by which a node was let in that is still what it became then. It may have missed the answer: asking
+    /// once more costs no use.
+    fn let_in_before(&self, token: Token, node: NodeId, now: Timestamp) -> Option<Invitation> {
+        let done = self.pairing.has_let_in(token, Some(node));
+        let known = self.known.get(&node).filter(|_| done)?;
+        let offer = match known.degree {
+            Degree::Friend => Offer::Friend,
+            Degree::Member => Offer::Circle,
+            Degree::Sibling => Offer::Fleet,
+        };
+        Some(Invitation {
+            offer,
+            expires: now,
+            uses_left: 0,
+            circle: known.circle,
+        })
+    }
+
     /// The joiner holds the key that its contact names.
     pub(super) fn join_checked(
         &mut self,
@@ -433,9 +490,11 @@ impl Mesh {
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
-        let mut invitation = match self.is_open(token, now) {
-            Ok(invitation) => invitation,
-            Err(why) => return self.refuse(channel, why, effects),
+        let again = self.let_in_before(token, object.author(), now);
+        let mut invitation = match (again.clone(), self.is_open(token, now)) {
+            (Some(again), _) => again,
+            (None, Ok(invitation)) => invitation,
+            (None, Err(why)) => return self.refuse(channel, why, effects),
         };
         let (node, Object::Contact(contact)) = (object.author(), object.object()) else {
             return self.refuse(channel, No::BadContact, effects);
@@ -454,17 +513,9 @@ impl Mesh {
             known.circle = Some(circle);
             effects.push(Effect::Save(Kept::Known(node, known.clone())));
         }
-        invitation.uses_left -= 1;
-        match invitation.uses_left {
-            0 => {
-                self.pairing.open.remove(&token);
-                self.pairing.over.insert(token, (No::Used, now));
-                effects.push(Effect::Remove(KeptKey::Invitation(token)));
-            }
-            _ => {
-                effects.push(Effect::Save(Kept::Invitation(token, invitation.clone())));
-                self.pairing.open.insert(token, invitation.clone());
-            }
+        if again.is_none() {
+            invitation.uses_left = invitation.uses_left.saturating_sub(1);
+            self.used(token, &invitation, now, effects);
         }
         self.vouch_for(node, now, effects);
         let joined = Joined {
@@ -616,7 +667,7 @@ impl Mesh {
         }
         let audience = match (degree, joined.secret, joined.circle) {
             (Degree::Sibling, Some(secret), _) => {
-                self.enter_fleet(secret, now, effects);
+                self.enter_fleet(secret, now.millis(), now, effects);
                 self.fleet()
             }
             (Degree::Member, _, Some(circle)) => {
@@ -634,7 +685,7 @@ impl Mesh {
         };
         self.vouch_for(node, now, effects);
         if let Some(audience) = audience {
-            self.given(from, audience, &joined.objects, now, effects);
+            self.given(from, audience, &joined.objects, true, now, effects);
             let own = self
                 .shelf
                 .of_kind(audience, Kind::Contact)

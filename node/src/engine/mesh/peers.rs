@@ -6,13 +6,15 @@ use lymph_protocol::audience::Audience;
 use lymph_protocol::contact::Contact;
 use lymph_protocol::digest::Epoch;
 use lymph_protocol::limits;
-use lymph_protocol::signed::{Object, Verified};
+use lymph_protocol::signed::{Kind, Object, Verified};
 use lymph_protocol::vouch::{Degree, Minute};
 use lymph_protocol::{NodeId, Timestamp, TransportId};
 
 use super::kept::{Kept, KeptKey, Known};
 use super::{Effect, Heard, Mesh, Net, Notice, Question, first_weight};
 
+/// At how many addresses a node was met, as far as that is remembered.
+const SEEN_MAX: usize = 4;
 /// How long what this node says of where it is holds.
 const CONTACT_LIFE: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 60);
 /// How much later than the first of a pair the second one compares.
@@ -71,6 +73,9 @@ impl Mesh {
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) -> Option<Verified<Object>> {
+        if self.silenced.is_some() {
+            return None;
+        }
         let contact = Contact {
             transport: self.transport,
             issued: Minute::of(now),
@@ -87,7 +92,9 @@ impl Mesh {
                 Audience::Fleet(_) | Audience::Circle(_) | Audience::Public => self.name.clone(),
             },
         };
-        self.keypair.sign(Object::Contact(contact), audience).ok()
+        let said = self.keypair.sign(Object::Contact(contact), audience).ok()?;
+        self.spoke(&said);
+        Some(said)
     }
 
     /// This machine can be reached elsewhere.
@@ -151,7 +158,26 @@ impl Mesh {
         if let Some(node) = node {
             self.ask_first(peer, node, effects);
             self.hand_over_vouch(node, effects);
+            self.hand_over_deaths(peer, effects);
             self.rekey_if_behind(node, peer, effects);
+        }
+    }
+
+    /// Tell a known peer whose keys are dead, ours among them: a fleet has no other way to hear it.
+    fn hand_over_deaths(&mut self, peer: TransportId, effects: &mut Vec<Effect>) {
+        let me = self.keypair.id();
+        let all = self.shelf.of_kind(Audience::Public, Kind::Kill);
+        let told = all.filter(|(dead, _)| *dead == me || self.known.contains_key(dead));
+        let objects: Vec<_> = told
+            .map(|(_, bytes)| bytes.to_vec())
+            .take(limits::FETCH_MAX / 2)
+            .collect();
+        if !objects.is_empty() {
+            let ask = Ask::Push {
+                audience: Audience::Public,
+                objects,
+            };
+            self.ask(peer, Vec::new(), &ask, Question::Push, effects);
         }
     }
 
@@ -201,6 +227,33 @@ impl Mesh {
         }
     }
 
+    /// A peer was met at an address.
+    pub(super) fn seen_at(
+        &mut self,
+        peer: TransportId,
+        address: std::net::IpAddr,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.connected.contains(&peer) {
+            self.met.insert(peer, address);
+        }
+        let Some(node) = self.node_at(peer) else {
+            return;
+        };
+        let Some(known) = self.known.get_mut(&node) else {
+            return;
+        };
+        if known.seen.contains(&address) {
+            return;
+        }
+        known.seen.push(address);
+        if known.seen.len() > SEEN_MAX {
+            known.seen.remove(0);
+        }
+        effects.push(Effect::Save(Kept::Known(node, known.clone())));
+        effects.push(Effect::Heard(Heard::SiblingsChanged));
+    }
+
     /// Keep what a node says about where it is, if we know it.
     pub(super) fn keep_contact(
         &mut self,
@@ -208,6 +261,11 @@ impl Mesh {
         contact: &Contact,
         effects: &mut Vec<Effect>,
     ) {
+        // Nobody takes over the transport of somebody else.
+        let holder = self.transports.get(&contact.transport);
+        if holder.is_some_and(|holder| *holder != node) {
+            return;
+        }
         let Some(known) = self
             .known
             .get_mut(&node)
@@ -226,6 +284,7 @@ impl Mesh {
             effects.push(Effect::Net(Net::Unfriend(old)));
         }
         self.transports.insert(contact.transport, node);
+        let met = self.met.get(&contact.transport).copied();
         if before != (known.transport, known.addresses.clone()) {
             effects.push(Effect::Net(Net::Befriend {
                 peer: contact.transport,
@@ -236,6 +295,9 @@ impl Mesh {
             }
         }
         effects.push(Effect::Save(Kept::Known(node, known)));
+        if let Some(address) = met {
+            self.seen_at(contact.transport, address, effects);
+        }
     }
 
     /// A node is known from now on, or known better. Says whether there was room.
@@ -283,10 +345,12 @@ impl Mesh {
             contact_expires: Minute(0),
             circle: None,
             vouches_until: None,
+            seen: Vec::new(),
         });
         // A friend who becomes a sibling is more than before; a sibling who is invited as a friend stays one.
         if degree == Degree::Sibling && known.degree != Degree::Sibling {
             (known.degree, known.weight, known.is_listed) = (degree, weight, false);
+            effects.push(Effect::Heard(Heard::SiblingsChanged));
         } else if degree == Degree::Friend && known.degree == Degree::Member {
             (known.degree, known.weight) = (degree, weight);
         }
@@ -303,8 +367,13 @@ impl Mesh {
     /// A node is known no longer.
     pub(super) fn forget(&mut self, node: NodeId, effects: &mut Vec<Effect>) -> Option<Known> {
         let known = self.known.remove(&node)?;
-        self.rekeyed(node, effects);
         effects.push(Effect::Remove(KeptKey::Known(node)));
+        self.own_vouches.remove(&node);
+        if let Some(fleet) = &mut self.fleet
+            && fleet.behind.remove(&node)
+        {
+            effects.push(Effect::Remove(KeptKey::Behind(node)));
+        }
         if let Some(transport) = known.transport {
             self.transports.remove(&transport);
             effects.push(Effect::Net(Net::Unfriend(transport)));

@@ -15,7 +15,7 @@ use lymph_protocol::digest::{Digest, Epoch};
 use lymph_protocol::family::Family;
 use lymph_protocol::limits;
 use lymph_protocol::report::{Evidence, Report, Retraction, RuleHash, Slot};
-use lymph_protocol::signed::{Kind, Object};
+use lymph_protocol::signed::{Kind, Object, Signed};
 use lymph_protocol::vouch::Degree;
 use lymph_protocol::{NodeId, Subject, Timestamp};
 
@@ -49,12 +49,21 @@ const DELAY_MAX: Duration = Duration::from_secs(300);
 /// So many others must have reported the same for it to be said at once.
 const COMPANY: usize = 2;
 
+/// A report that waits for its time.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    audience: Audience,
+    report: Report,
+    /// It waits until what others say no longer holds, whoever says the same meanwhile.
+    is_suppressed: bool,
+}
+
 /// Reports that wait for their time.
 #[derive(Debug)]
 pub(super) struct Reporting {
     max: usize,
     next: u64,
-    waiting: BTreeMap<(Timestamp, u64), (Audience, Report)>,
+    waiting: BTreeMap<(Timestamp, u64), Waiting>,
     subjects: BTreeMap<Subject, BTreeSet<NodeId>>,
 }
 
@@ -75,14 +84,15 @@ impl Reporting {
     pub(super) fn waiting(&self) -> impl Iterator<Item = (Timestamp, Audience, &Report)> {
         self.waiting
             .iter()
-            .map(|((at, _), (audience, report))| (*at, *audience, report))
+            .map(|((at, _), waiting)| (*at, waiting.audience, &waiting.report))
     }
 
-    /// Let it wait. Full, the one that would have waited longest is not said: it is the newest.
-    fn wait(&mut self, at: Timestamp, audience: Audience, report: Report) {
+    /// Let it wait. Full, the one that would have waited longest is not said: others have it blocked, or it is among the
+    /// newest.
+    fn wait(&mut self, at: Timestamp, waiting: Waiting) {
         self.next += 1;
-        self.waiting.insert((at, self.next), (audience, report));
-        self.subjects.entry(report.subject).or_default();
+        self.waiting.insert((at, self.next), waiting);
+        self.subjects.entry(waiting.report.subject).or_default();
         while self.waiting.len() > self.max {
             self.waiting.pop_last();
         }
@@ -98,8 +108,9 @@ impl Reporting {
         if others.len() < COMPANY {
             return;
         }
-        let of_subject =
-            |(_, (_, report)): &(&(Timestamp, u64), &(Audience, Report))| report.subject == subject;
+        let of_subject = |(_, waiting): &(&(Timestamp, u64), &Waiting)| {
+            waiting.report.subject == subject && !waiting.is_suppressed
+        };
         let keys: Vec<_> = self
             .waiting
             .iter()
@@ -118,7 +129,10 @@ impl Reporting {
         while let Some(first) = self.waiting.first_entry()
             && first.key().0 <= now
         {
-            due.push(first.remove());
+            let Waiting {
+                audience, report, ..
+            } = first.remove();
+            due.push((audience, report));
         }
         self.tidy();
         due
@@ -128,13 +142,14 @@ impl Reporting {
     fn drop_subject(&mut self, subject: Subject) -> bool {
         let before = self.waiting.len();
         self.waiting
-            .retain(|_, (_, report)| report.subject != subject);
+            .retain(|_, waiting| waiting.report.subject != subject);
         self.tidy();
         before != self.waiting.len()
     }
 
     pub(super) fn forget(&mut self, audience: Audience) {
-        self.waiting.retain(|_, (of, _)| *of != audience);
+        self.waiting
+            .retain(|_, waiting| waiting.audience != audience);
         self.tidy();
     }
 
@@ -150,7 +165,7 @@ impl Reporting {
             let subjects: BTreeSet<_> = self
                 .waiting
                 .values()
-                .map(|(_, report)| report.subject)
+                .map(|waiting| waiting.report.subject)
                 .collect();
             self.subjects
                 .retain(|subject, _| subjects.contains(subject));
@@ -158,9 +173,18 @@ impl Reporting {
     }
 }
 
-/// A life in whole hours, the nearest that is one at least.
-fn hours(from: Timestamp, until: Timestamp) -> u8 {
-    let hours = (until.since(from).as_secs() + 1800) / 3600;
+/// A life in whole hours that ends by then, but at least one: nobody bans longer for a report than who made it, unless
+/// that is less than an hour.
+fn hours_within(from: Timestamp, until: Timestamp) -> u8 {
+    life(until.since(from).as_secs() / 3600)
+}
+
+/// A life in whole hours that ends no sooner.
+fn hours_over(from: Timestamp, until: Timestamp) -> u8 {
+    life(until.since(from).as_secs().div_ceil(3600))
+}
+
+fn life(hours: u64) -> u8 {
     u8::try_from(hours)
         .unwrap_or(u8::MAX)
         .clamp(1, limits::TTL_HOURS_MAX)
@@ -186,7 +210,7 @@ impl Mesh {
         };
         if let Some(fleet) = self.fleet() {
             self.report(
-                vec![report(hours(slot.start(), seen.until))],
+                vec![report(hours_within(slot.start(), seen.until))],
                 fleet,
                 true,
                 now,
@@ -215,8 +239,12 @@ impl Mesh {
             let at = seen
                 .others_until
                 .map_or(now + delay, |until| until.max(now + delay));
-            let report = report(limits::TTL_HOURS);
-            self.reporting.wait(at, Audience::Public, report);
+            let waiting = Waiting {
+                audience: Audience::Public,
+                report: report(limits::TTL_HOURS),
+                is_suppressed: seen.others_until.is_some(),
+            };
+            self.reporting.wait(at, waiting);
             let authors: Vec<_> = self
                 .shelf
                 .about(seen.subject)
@@ -307,25 +335,14 @@ impl Mesh {
             .shelf
             .about(subject)
             .filter(|(author, live)| *author == me && !live.is_retracted);
-        let own: Vec<_> = own.map(|(_, live)| (live.report, live.audience)).collect();
-        for (report, said_to) in own {
-            let audiences = [
-                Some(said_to),
-                self.fleet(),
-                self.public.publish.then_some(Audience::Public),
-            ];
-            let circles = self
-                .circles
-                .iter()
-                .filter(|(_, circle)| circle.consent.publish)
-                .map(|(id, _)| Audience::Circle(*id));
-            let all: BTreeSet<_> = audiences.into_iter().flatten().chain(circles).collect();
-            for audience in all {
+        let own: Vec<_> = own.map(|(_, live)| live.report).collect();
+        for report in own {
+            for audience in self.told_of(subject, report.family) {
                 let retraction = Retraction {
                     subject,
                     family: report.family,
                     slot: Slot::of(now),
-                    ttl_hours: hours(Slot::of(now).start(), report.expires()),
+                    ttl_hours: hours_over(Slot::of(now).start(), report.expires()),
                     seq: self.next_seq(now, &mut effects),
                 };
                 self.say(Object::Retraction(retraction), audience, now, &mut effects);
@@ -337,6 +354,25 @@ impl Mesh {
         (count, effects)
     }
 
+    /// The audiences that this node has told of a subject: nobody else is to hear that there was something to take back.
+    fn told_of(&self, subject: Subject, family: Family) -> Vec<Audience> {
+        let me = self.keypair.id();
+        let circles = self.circles.keys().map(|id| Audience::Circle(*id));
+        let all = self.fleet().into_iter().chain(circles);
+        let is_it = |report: &Report| report.subject == subject && report.family == family;
+        all.chain([Audience::Public])
+            .filter(|audience| {
+                let kinds = [Kind::Report, Kind::Batch].into_iter();
+                let mut said = kinds.flat_map(|kind| self.shelf.of_kind(*audience, kind));
+                said.any(|(author, bytes)| {
+                    let signed = (author == me).then(|| Signed::parse(bytes, *audience).ok());
+                    let signed = signed.flatten();
+                    signed.is_some_and(|signed| signed.unverified().reports().iter().any(is_it))
+                })
+            })
+            .collect()
+    }
+
     /// The digest of an author: of our own one is made, once an hour; another's is handed on if we have it.
     pub(super) fn digest_of(
         &mut self,
@@ -346,17 +382,14 @@ impl Mesh {
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) -> Option<Vec<u8>> {
-        let epoch = Epoch(u32::try_from(now.secs() / 3600).unwrap_or(u32::MAX));
+        let epoch = Epoch::of(now);
         let newest = |mesh: &Mesh| {
             let all = mesh
                 .shelf
                 .of_kind(audience, Kind::Digest)
                 .filter(|(by, _)| *by == author);
             let all = all.filter_map(|(_, bytes)| {
-                match lymph_protocol::signed::Signed::parse(bytes, audience)
-                    .ok()?
-                    .unverified()
-                {
+                match Signed::parse(bytes, audience).ok()?.unverified() {
                     Object::Digest(digest) => Some((digest.epoch, bytes.to_vec())),
                     _ => None,
                 }
@@ -364,7 +397,10 @@ impl Mesh {
             all.max_by_key(|(epoch, _)| *epoch)
         };
         let have = newest(self);
-        if author == self.keypair.id() && have.as_ref().is_none_or(|(made, _)| *made < epoch) {
+        if author == self.keypair.id()
+            && epoch >= self.digests_from
+            && have.as_ref().is_none_or(|(made, _)| *made < epoch)
+        {
             let own = self
                 .shelf
                 .by(author)
@@ -376,7 +412,11 @@ impl Mesh {
             let digest = Digest { epoch, reports };
             let root = digest.root();
             let said = self.sign(Object::Digest(digest), audience, now, effects)?;
-            self.say(Object::Root(root), audience, now, effects);
+            // What was made may not be lost by a step of the clock, and made again from other reports.
+            self.last_digest = self.last_digest.max(epoch);
+            if self.publishes(audience) {
+                self.say(Object::Root(root), audience, now, effects);
+            }
             return Some(self.for_all(&said));
         }
         have.filter(|(made, _)| *made > after)

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use lymph_protocol::audience::Audience;
 use lymph_protocol::family::Family;
+use lymph_protocol::limits;
 use lymph_protocol::report::Report;
 use lymph_protocol::signed::{Kind, Object, Verified};
 use lymph_protocol::{NodeId, ObjectId, Subject, Timestamp};
@@ -25,6 +26,15 @@ pub enum Rank {
     Known,
     /// This node, or a sibling, or it says whom to believe.
     Own,
+}
+
+/// Where an object is put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// It is kept on disk.
+    pub(super) is_kept: bool,
+    /// Others of its audience may hear of it.
+    pub(super) is_open: bool,
 }
 
 /// One object.
@@ -68,6 +78,8 @@ pub struct Shelf {
     /// The newest report of each author about each subject and family, and how long it is remembered.
     live: BTreeMap<Voice, Live>,
     live_by_expiry: BTreeSet<(Timestamp, Voice)>,
+    /// How many of each kind an author has said.
+    counts: BTreeMap<(Audience, Kind, NodeId), usize>,
     /// Vouches, revocations, contacts and words in the order in which they came, for cursors.
     in_order: BTreeMap<u64, ObjectId>,
     next_place: u64,
@@ -83,6 +95,7 @@ impl Shelf {
             by_expiry: BTreeSet::new(),
             live: BTreeMap::new(),
             live_by_expiry: BTreeSet::new(),
+            counts: BTreeMap::new(),
             in_order: BTreeMap::new(),
             next_place: 1,
         }
@@ -93,10 +106,14 @@ impl Shelf {
         &mut self,
         object: &Verified<Object>,
         rank: Rank,
-        is_kept: bool,
+        place: Place,
         now: Timestamp,
     ) -> Vec<KeptKey> {
-        let (id, expires) = (object.id(), object.object().expires());
+        let (id, mut expires) = (object.id(), object.object().expires());
+        // What never ends, or not for months, would otherwise push out all that strangers say later.
+        if rank == Rank::Stranger {
+            expires = expires.min(now + limits::WORD_LIFE);
+        }
         if self.items.contains_key(&id) || expires <= now {
             return Vec::new();
         }
@@ -118,20 +135,35 @@ impl Shelf {
             secs: object.object().time().secs(),
             expires,
             bytes: Arc::clone(object.bytes()),
-            is_kept,
+            is_kept: place.is_kept,
         };
-        self.by_time.insert((item.audience, item.secs, id));
+        *self
+            .counts
+            .entry((item.audience, item.kind, item.author))
+            .or_default() += 1;
         self.by_worth.insert((rank, expires, id));
         self.by_expiry.insert((expires, id));
-        if matches!(
+        self.items.insert(id, item);
+        if place.is_open {
+            self.open(id);
+        }
+        dropped
+    }
+
+    /// From now on others may hear of it.
+    pub(super) fn open(&mut self, id: ObjectId) {
+        let Some(item) = self.items.get(&id) else {
+            return;
+        };
+        let is_news = self.by_time.insert((item.audience, item.secs, id));
+        let is_in_order = matches!(
             item.kind,
             Kind::Vouch | Kind::Revocation | Kind::Contact | Kind::Word | Kind::Kill
-        ) {
+        );
+        if is_news && is_in_order {
             self.in_order.insert(self.next_place, id);
             self.next_place += 1;
         }
-        self.items.insert(id, item);
-        dropped
     }
 
     /// A report is alive; of two by one author about one subject and family the one with the higher number is.
@@ -179,6 +211,13 @@ impl Shelf {
 
     fn remove(&mut self, id: ObjectId) -> Option<KeptKey> {
         let item = self.items.remove(&id)?;
+        let key = (item.audience, item.kind, item.author);
+        if let Some(count) = self.counts.get_mut(&key) {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(&key);
+            }
+        }
         self.by_time.remove(&(item.audience, item.secs, id));
         self.by_worth.remove(&(item.rank, item.expires, id));
         self.by_expiry.remove(&(item.expires, id));
@@ -205,10 +244,18 @@ impl Shelf {
         dropped
     }
 
-    /// Forget all that was said to an audience.
-    pub(super) fn forget_audience(&mut self, audience: Audience) -> Vec<KeptKey> {
-        let ids: Vec<_> = self.ids_since(audience, 0).map(|(_, id)| id).collect();
-        ids.into_iter().filter_map(|id| self.remove(id)).collect()
+    /// Forget all that was said to an audience: what that was, and what of it is kept on disk.
+    pub(super) fn forget_audience(
+        &mut self,
+        audience: Audience,
+    ) -> Vec<(ObjectId, Option<KeptKey>)> {
+        let of = self
+            .items
+            .iter()
+            .filter(|(_, item)| item.audience == audience);
+        let ids: Vec<_> = of.map(|(id, _)| *id).collect();
+        let forget = |id| (id, self.remove(id));
+        ids.into_iter().map(forget).collect()
     }
 
     /// Names and times of what an audience was told since a second.
@@ -232,6 +279,13 @@ impl Shelf {
             .map(|item| &item.bytes)
     }
 
+    /// The same, if others may hear of it.
+    pub(super) fn envelope_for_others(&self, audience: Audience, id: ObjectId) -> Option<&Bytes> {
+        let item = self.items.get(&id)?;
+        let is_open = self.by_time.contains(&(audience, item.secs, id));
+        is_open.then_some(&item.bytes)
+    }
+
     /// Vouches and the like that an audience was told, from a place on, and the place after them.
     pub(super) fn after_place(
         &self,
@@ -239,6 +293,8 @@ impl Shelf {
         cursor: u64,
         max: usize,
     ) -> (Vec<Bytes>, u64) {
+        // A place beyond the end is one of a list that a restart has ended.
+        let cursor = if cursor > self.next_place { 0 } else { cursor };
         let mut next = cursor;
         let mut envelopes = Vec::new();
         for (place, id) in self.in_order.range(cursor..) {
@@ -260,6 +316,14 @@ impl Shelf {
         let all = self.ids_since(audience, 0);
         all.filter_map(move |(_, id)| self.items.get(&id).filter(|item| item.kind == kind))
             .map(|item| (item.author, &item.bytes))
+    }
+
+    /// How many objects of a kind an author has said to an audience.
+    pub(super) fn count_of(&self, audience: Audience, kind: Kind, author: NodeId) -> usize {
+        self.counts
+            .get(&(audience, kind, author))
+            .copied()
+            .unwrap_or(0)
     }
 
     /// Live reports about a subject.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use lymph_protocol::NodeId;
 use lymph_protocol::Timestamp;
+use lymph_protocol::admission::Standing;
 use lymph_protocol::ask::Ask;
 use lymph_protocol::audience::Audience;
 use lymph_protocol::limits;
@@ -46,6 +47,7 @@ impl Mesh {
             contact_expires: Minute(0),
             circle: None,
             vouches_until: None,
+            seen: Vec::new(),
         });
         (known.weight, known.is_listed) = (weight, is_listed && known.degree != Degree::Sibling);
         effects.push(Effect::Save(Kept::Known(node, known.clone())));
@@ -95,13 +97,7 @@ impl Mesh {
         let Some(said) = self.sign(Object::Vouch(vouch), audience, now, effects) else {
             return;
         };
-        let is_open = match audience {
-            Audience::Public => known.is_listed && self.public.publish,
-            Audience::Circle(_) | Audience::Fleet(_) => {
-                known.is_listed || known.degree == Degree::Sibling
-            }
-        };
-        if is_open {
+        if self.is_told(&known, audience) {
             self.publish(&said, effects);
         }
         self.hand_over_vouch(node, effects);
@@ -124,8 +120,24 @@ impl Mesh {
             return;
         };
         self.own_vouches.remove(&node);
-        if audience != Audience::Public || self.public.publish {
+        if self.is_told(&known, audience) {
             self.publish(&said, effects);
+        }
+        // Whom it is about hears it in any case.
+        if let Some(peer) = known.transport.filter(|peer| self.connected.contains(peer)) {
+            let ask = Ask::Push {
+                audience,
+                objects: vec![said.bytes().to_vec()],
+            };
+            self.ask(peer, Vec::new(), &ask, Question::Push, effects);
+        }
+    }
+
+    /// Whether all of an audience hear that we vouch for a node.
+    fn is_told(&self, known: &Known, audience: Audience) -> bool {
+        match audience {
+            Audience::Public | Audience::Circle(_) => known.is_listed && self.publishes(audience),
+            Audience::Fleet(_) => known.degree == Degree::Sibling,
         }
     }
 
@@ -151,6 +163,7 @@ impl Mesh {
             .known
             .keys()
             .copied()
+            .filter(|node| self.standing(*node) != Standing::Muted)
             .filter(|node| {
                 self.own_vouches
                     .get(node)
