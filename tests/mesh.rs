@@ -61,6 +61,15 @@ impl Node {
         node
     }
 
+    /// One that will listen on loopback at the same port after a restart.
+    fn settled() -> Node {
+        let free = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr();
+        let listen = format!("/ip4/127.0.0.1/tcp/{}", free.unwrap().port());
+        let mut node = Node::new(None, &["--listen", &listen]);
+        node.start();
+        node
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -426,6 +435,35 @@ fn a_newcomer_hears_what_was_said_before() {
     assert!(!third.has("8.8.5.4"));
 }
 
+/// The others get a new secret then: also one that was away, and although the one that knows it was restarted since.
+#[test]
+fn whoever_was_away_when_a_machine_was_sent_away_gets_the_new_secret() {
+    let mut nodes = [Node::settled(), Node::settled(), Node::settled()];
+    fleet(&nodes);
+    let gone = nodes[2].id();
+    nodes[1].kill();
+    nodes[0].done(&["fleet", "expel", &gone]);
+    let fleet = nodes[0].mesh()["fleet"].clone();
+    nodes[0].kill();
+    nodes[0].start();
+    assert_eq!(nodes[0].mesh()["fleet"], fleet);
+    nodes[1].start();
+    nodes[1].until("it has the new secret", |node| {
+        node.mesh()["fleet"] == fleet
+    });
+    nodes[1].until("it knows who is gone", |node| {
+        node.mesh()["peers"]
+            .as_array()
+            .is_some_and(|peers| peers.len() == 1)
+    });
+    for (from, to) in [(0, 1), (1, 0)] {
+        let subject = format!("8.8.5.{from}");
+        nodes[from].done(&["ban", &subject]);
+        nodes[to].until("they share", |node| node.has(&subject));
+        assert!(!nodes[2].has(&subject));
+    }
+}
+
 #[test]
 fn a_ticket_that_does_not_work_says_why_and_what_to_do() {
     let (one, two, three) = (Node::started(), Node::started(), Node::started());
@@ -489,6 +527,16 @@ fn a_ticket_that_does_not_work_says_why_and_what_to_do() {
         joiner.done(&["join", &twice, "--no-share"]);
     }
     Node::started().refused(&["join", &twice], "used");
+
+    // It outlives the daemon.
+    let mut four = Node::settled();
+    let kept = ticket(&four, &["--for", "1h", "--uses", "2"]);
+    two.done(&["join", &kept, "--no-share"]);
+    four.kill();
+    four.start();
+    assert_eq!(four.mesh()["invitations"][0]["uses_left"], 1);
+    three.done(&["join", &kept, "--no-share"]);
+    Node::started().refused(&["join", &kept], "used");
 
     for (arguments, code) in [
         (&["invite", "--uses", "0"][..], 2),
@@ -617,6 +665,55 @@ fn commands_answer_in_json_and_keys_are_for_nobody_else() {
             assert!(!screens.contains(secret), "{name}");
         }
     }
+}
+
+/// Until trust is weighed, only one's own machines block; others' reports are shown, where both want that.
+#[test]
+fn what_a_member_of_a_circle_reports_is_shown_and_blocks_nobody() {
+    let (curator, member) = (Node::started(), Node::started());
+    pair(&curator, &member, &["--circle", "--uses", "5"], &[]);
+    curator.until("they know each other", |node| {
+        knows(node, &member.id(), "member")
+    });
+    member.attacked_by(ATTACKER);
+    curator.until("it has heard", |node| {
+        node.mesh()["peers"][0]["reports"] != 0
+    });
+    curator.done(&["ban", "8.8.5.1"]);
+    assert_eq!(curator.decided().len(), 1, "{:?}", curator.decided());
+    // Nobody else's ban by hand is heard in a circle.
+    assert!(!member.has("8.8.5.1"));
+    let name = curator.json(&["circle", "list"])[0]["name"].clone();
+    let name = name.as_str().unwrap();
+    member.done(&["share", "off", "--circle", name]);
+    member.attacked_by(OTHER);
+    member.until("it is attacked", |node| node.has(OTHER));
+    curator.attacked_by("8.8.4.9");
+    curator.until("it is attacked", |node| node.has("8.8.4.9"));
+    assert_eq!(member.mesh()["peers"][0]["reports"], 0);
+    curator.done(&["circle", "expel", &member.id()[..16]]);
+    curator.until("it is gone", |node| node.mesh()["peers"] == json!([]));
+}
+
+#[test]
+fn whoever_is_muted_is_not_believed_until_heard_again() {
+    let nodes = [Node::settled(), Node::settled()];
+    fleet(&nodes);
+    let [one, two] = &nodes;
+    let id = one.id();
+    two.done(&["trust", "mute", &id[..16]]);
+    two.until("it is cut off", |two| two.mesh()["connections"] == 0);
+    one.attacked_by(ATTACKER);
+    one.until("it is attacked", |one| one.has(ATTACKER));
+    one.done(&["ban", "8.8.5.1"]);
+    sleep(Duration::from_secs(2));
+    assert_eq!(two.decided(), []);
+    let muted = two.done(&["trust", "list"]);
+    assert!(muted.contains("muted"), "{muted}");
+    two.done(&["trust", "unmute", &id[..16]]);
+    two.until_within(60, "it is heard again", |two| {
+        two.has_of(ATTACKER, "mesh") && two.has_of("8.8.5.1", "operator")
+    });
 }
 
 /// Whether these bytes are in a file of the folder, or of one in it.
@@ -972,11 +1069,7 @@ fn without_the_mesh_its_commands_say_so() {
 /// Two machines with one key: one of them notices, says so and falls silent, and the fleet goes on.
 #[test]
 fn a_clone_is_noticed() {
-    // The third one stays where the others know it.
-    let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr();
-    let at = format!("/ip4/127.0.0.1/tcp/{}", port.unwrap().port());
-    let mut nodes = [Node::started(), Node::new(None, &["--listen", &at])];
-    nodes[1].start();
+    let mut nodes = [Node::settled(), Node::settled()];
     fleet(&nodes);
     let [one, two] = &mut nodes;
     let one = &*one;

@@ -107,7 +107,7 @@ impl Daemon {
             command.args(["--firewall", "dry-run"]);
         }
         // Nor talk to anybody, but for the tests that say where.
-        if !arguments.contains(&"--listen") {
+        if !arguments.contains(&"--listen") && !arguments.contains(&"--no-mesh") {
             command.arg("--no-mesh");
         }
         command
