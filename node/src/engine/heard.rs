@@ -40,6 +40,8 @@ const NEWEST_MAX: usize = 20_000;
 const REASON_BYTES_MAX: usize = 200;
 /// Entries of the allowlist that a new sibling is told.
 const ENTRIES_TOLD_MAX: usize = 1_000;
+/// How often the fleet is told the allowlist again.
+const RETELL: Duration = Duration::from_secs(24 * 60 * 60);
 /// Targets of one request that the fleet is told; a list is imported on each machine.
 const TOLD_MAX: usize = 1_000;
 
@@ -454,6 +456,34 @@ impl Engine {
         }
         debug_assert!(actions.len() >= before);
         actions.extend(answer);
+    }
+
+    /// What the operator lifts here is not brought back by what siblings reported before, also after a restart.
+    pub(super) fn note_lifted(
+        &mut self,
+        taken_back: &super::request::Lifted,
+        asked_for: Option<Target>,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) {
+        let targets = taken_back.decisions.iter().map(|decision| decision.target);
+        let targets: std::collections::BTreeSet<_> = targets.chain(asked_for).collect();
+        for target in targets {
+            self.with_mesh(now, actions, |mesh| mesh.lifted(net_of(target), now));
+        }
+    }
+
+    /// Once in a while the fleet is told again whom we never block: a sibling that was away for longer than words live
+    /// hears it then.
+    pub(super) fn retell(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+        let due = *self.retell_at.get_or_insert(now + RETELL);
+        if due <= now {
+            self.retell_at = Some(now + RETELL);
+            // One of those who are there is enough.
+            if self.mesh.as_ref().is_some_and(|mesh| mesh.is_first()) {
+                self.tell_newcomer(now, actions);
+            }
+        }
     }
 
     /// Carry out what is asked about the mesh.

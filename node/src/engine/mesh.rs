@@ -28,6 +28,7 @@ use std::time::Duration;
 use lymph_protocol::admission::{Admission, Caps, Standing};
 use lymph_protocol::audience::{Audience, Channel, CircleId};
 use lymph_protocol::digest::Epoch;
+use lymph_protocol::limits;
 use lymph_protocol::report::Report;
 use lymph_protocol::seal::FleetSecret;
 use lymph_protocol::signed::{
@@ -358,6 +359,8 @@ const RESERVE: u64 = 2_000;
 const ASKING_MAX: usize = 256;
 /// Own objects whose numbers are remembered, to tell a clone's from them.
 const SPOKEN_MAX: usize = 16_384;
+/// Targets that were lifted here and are remembered; beyond that the first of them is forgotten.
+const LIFTED_MAX: usize = 10_000;
 /// How often expired things are looked for.
 const TIDY: Duration = Duration::from_secs(60);
 
@@ -399,6 +402,8 @@ pub struct Mesh {
     digests_from: Epoch,
     last_digest: Epoch,
     checking: BTreeMap<u64, Checking>,
+    /// What the operator has lifted here within a week.
+    lifted: BTreeMap<lymph_protocol::word::Net, u64>,
     /// What was kept on disk and is to be checked again, what matters most first.
     restoring: BTreeMap<(bool, usize), (ObjectId, Audience, Bytes)>,
     asking: BTreeMap<u64, (TransportId, Question)>,
@@ -442,6 +447,7 @@ impl Mesh {
             digests_from: Epoch::of(now).next(),
             last_digest: Epoch(0),
             checking: BTreeMap::new(),
+            lifted: BTreeMap::new(),
             restoring: BTreeMap::new(),
             asking: BTreeMap::new(),
             next_number: 1,
@@ -536,6 +542,12 @@ impl Mesh {
             effects.push(Effect::Remove(key));
         }
         self.distrusted.retain(|_, until| *until > now);
+        let is_over = |seq: u64| Timestamp::from_millis(seq) + limits::WORD_LIFE <= now;
+        let over = self.lifted.iter().filter(|(_, seq)| is_over(**seq));
+        for net in over.map(|(net, _)| *net).collect::<Vec<_>>() {
+            self.lifted.remove(&net);
+            effects.push(Effect::Remove(KeptKey::Lifted(net)));
+        }
         self.renew(now, effects);
     }
 
@@ -552,6 +564,29 @@ impl Mesh {
             let why = "the connection is gone".to_owned();
             self.answered(number, Err(why), now, effects);
         }
+    }
+
+    /// The operator lifts what stands about this here, whether or not siblings are told.
+    pub fn lifted(&mut self, net: lymph_protocol::word::Net, now: Timestamp) -> Vec<Effect> {
+        if self.fleet.is_none() {
+            return Vec::new();
+        }
+        let seq = now.millis().max(self.last_seq);
+        let mut effects = vec![Effect::Save(Kept::Lifted(net, seq))];
+        self.lifted.insert(net, seq);
+        while self.lifted.len() > LIFTED_MAX
+            && let Some((first, _)) = self.lifted.pop_first()
+        {
+            effects.push(Effect::Remove(KeptKey::Lifted(first)));
+        }
+        effects.push(Effect::Heard(Heard::Remembered {
+            seq,
+            wish: Wish::Lift {
+                net,
+                false_positive: false,
+            },
+        }));
+        effects
     }
 
     /// Ask a peer something, if there is room for one more question.
@@ -755,6 +790,18 @@ impl Mesh {
         self.connected.contains(&transport)
     }
 
+    /// Whether no sibling that is connected has a smaller id.
+    #[must_use]
+    pub fn is_first(&self) -> bool {
+        let siblings = self.known.iter();
+        let siblings = siblings.filter(|(_, known)| known.degree == Degree::Sibling);
+        let mut there = siblings.filter(|(_, known)| {
+            let transport = known.transport;
+            transport.is_some_and(|transport| self.connected.contains(&transport))
+        });
+        there.all(|(node, _)| *node > self.keypair.id())
+    }
+
     /// How many peers are connected.
     #[must_use]
     pub fn connections(&self) -> usize {
@@ -858,7 +905,9 @@ impl Mesh {
             .map(|(id, circle)| Kept::Circle(*id, circle.clone()));
         let public = std::iter::once(Kept::Public(self.public));
         let objects = self.shelf.kept();
-        let invitations = self.pairing.kept();
+        let lifted = self.lifted.iter();
+        let lifted = lifted.map(|(net, seq)| Kept::Lifted(*net, *seq));
+        let invitations = self.pairing.kept().chain(lifted);
         known
             .chain(muted)
             .chain(dead)

@@ -167,6 +167,8 @@ pub struct Engine {
     /// The newest thing that the operator wants of each target and entry, by the number it was said under: what was said
     /// before and comes later is out of date.
     newest_words: heard::NewestWords,
+    /// When the fleet is told the allowlist again.
+    retell_at: Option<Timestamp>,
     counters: Counters,
     /// When this engine first heard of the time; see `step`.
     started_at: Option<Timestamp>,
@@ -194,6 +196,7 @@ impl Engine {
             drops: Drops::new(settings.drops_max),
             mesh: None,
             newest_words: heard::NewestWords::default(),
+            retell_at: None,
             settings,
             counters: Counters::default(),
             started_at: None,
@@ -377,6 +380,7 @@ impl Engine {
         let overflows = self.detector.tick(now);
         self.take(overflows, now, actions);
         self.with_mesh(now, actions, |mesh| mesh.tick(now));
+        self.retell(now, actions);
         while let Some(decision) = self.decisions.pop_ended(now) {
             self.lifted(&decision, Lifted::Ended, actions);
         }

@@ -32,8 +32,16 @@ impl Engine {
             Request::Lift {
                 which,
                 false_positive,
-            } => Answer::Lifted(self.lift(&which, false_positive, now, actions)),
-            Request::Undo(id) => Answer::Lifted(self.undo(id, now, actions)),
+            } => {
+                let taken_back = self.lift(&which, false_positive, now, actions);
+                self.note_lifted(&taken_back, which.target, now, actions);
+                Answer::Lifted(taken_back)
+            }
+            Request::Undo(id) => {
+                let taken_back = self.undo(id, now, actions);
+                self.note_lifted(&taken_back, None, now, actions);
+                Answer::Lifted(taken_back)
+            }
             Request::Allow(entry) => Answer::Allowed(self.allow(entry, actions)),
             Request::Disallow(what) => Answer::Disallowed(self.disallow(&what, actions)),
             Request::Release(which) => Answer::Held(self.release(&which, now, actions)),

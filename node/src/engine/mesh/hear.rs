@@ -801,7 +801,7 @@ impl Mesh {
 
     /// What was kept on disk comes back.
     pub fn restore(&mut self, kept: Kept, now: Timestamp) -> Vec<Effect> {
-        let effects = Vec::new();
+        let mut effects = Vec::new();
         match kept {
             Kept::Known(node, known) => {
                 if self.known.len() < self.limits.known_max || self.known.contains_key(&node) {
@@ -841,6 +841,18 @@ impl Mesh {
                 let rank = (kind != Kind::Word as u8, self.restoring.len());
                 if self.restoring.len() < self.limits.objects_max {
                     self.restoring.insert(rank, (id, audience, bytes));
+                }
+            }
+            Kept::Lifted(net, seq) => {
+                if Timestamp::from_millis(seq) + limits::WORD_LIFE <= now {
+                    effects.push(Effect::Remove(KeptKey::Lifted(net)));
+                } else {
+                    self.lifted.insert(net, seq);
+                    let wish = Wish::Lift {
+                        net,
+                        false_positive: false,
+                    };
+                    effects.push(Effect::Heard(Heard::Remembered { seq, wish }));
                 }
             }
             Kept::Sequence(seq) => {

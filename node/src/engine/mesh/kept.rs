@@ -6,6 +6,7 @@ use std::sync::Arc;
 use lymph_protocol::audience::{Audience, CircleId};
 use lymph_protocol::ticket::Token;
 use lymph_protocol::vouch::{Degree, Minute, VouchWeight};
+use lymph_protocol::word::Net;
 use lymph_protocol::{NodeId, ObjectId, Timestamp, TransportId};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,8 @@ pub enum Kept {
     Object(ObjectId, Audience, Arc<[u8]>),
     /// Numbers up to this may have been given out.
     Sequence(u64),
+    /// The operator has lifted what stood about this, under this number: what siblings reported before brings it not back.
+    Lifted(Net, u64),
     /// A sibling that has not heard the fleet's newest secret yet.
     Behind(NodeId),
 }
@@ -57,6 +60,8 @@ pub enum KeptKey {
     Object(ObjectId),
     /// Numbers.
     Sequence,
+    /// What the operator has lifted.
+    Lifted(Net),
     /// A sibling that has not heard the fleet's newest secret yet.
     Behind(NodeId),
 }
@@ -75,6 +80,7 @@ impl Kept {
             Kept::Invitation(token, _) => KeptKey::Invitation(*token),
             Kept::Object(id, _, _) => KeptKey::Object(*id),
             Kept::Sequence(_) => KeptKey::Sequence,
+            Kept::Lifted(net, _) => KeptKey::Lifted(*net),
             Kept::Behind(node) => KeptKey::Behind(*node),
         }
     }
