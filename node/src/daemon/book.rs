@@ -411,7 +411,7 @@ fn line(out: &mut Vec<u8>, entry: &impl Serialize) -> Result<(), BookError> {
 /// What one line turned out to be.
 enum Reading {
     Header(u32),
-    Entry(Entry),
+    Entry(Box<Entry>),
     /// Its checksum is right, but this version does not know what it says.
     Unknown,
     Damaged,
@@ -428,7 +428,7 @@ fn read(text: &[u8]) -> Reading {
         return Reading::Damaged;
     }
     if let Ok(entry) = serde_json::from_slice(json) {
-        return Reading::Entry(entry);
+        return Reading::Entry(Box::new(entry));
     }
     match serde_json::from_slice(json) {
         Ok(Header { book }) => Reading::Header(book),
@@ -482,12 +482,14 @@ impl Found {
                     has_header = true;
                     continue;
                 }
-                Reading::Entry(Entry::Save(record)) => {
-                    found.records.insert(record.key(), record);
-                }
-                Reading::Entry(Entry::Remove(key)) => {
-                    found.records.remove(&key);
-                }
+                Reading::Entry(entry) => match *entry {
+                    Entry::Save(record) => {
+                        found.records.insert(record.key(), record);
+                    }
+                    Entry::Remove(key) => {
+                        found.records.remove(&key);
+                    }
+                },
                 Reading::Unknown => found.unknown += 1,
                 Reading::Header(_) | Reading::Damaged => {
                     found.damaged += 1;
