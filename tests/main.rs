@@ -17,3 +17,4 @@ mod operator;
 mod replay;
 mod services;
 mod support;
+mod versions;

@@ -6,7 +6,7 @@ use lymph_protocol::audience::Audience;
 use lymph_protocol::contact::Contact;
 use lymph_protocol::digest::Epoch;
 use lymph_protocol::limits;
-use lymph_protocol::signed::{Kind, Object, Verified};
+use lymph_protocol::signed::{Kind, OLDEST_VERSION, Object, Verified, WIRE_VERSION};
 use lymph_protocol::vouch::{Degree, Minute};
 use lymph_protocol::{NodeId, Timestamp, TransportId};
 
@@ -95,9 +95,14 @@ impl Mesh {
                 Audience::Fleet(_) | Audience::Circle(_) | Audience::Public => self.name.clone(),
             },
         };
-        let said = self.keypair.sign(Object::Contact(contact), audience).ok()?;
-        self.spoke(&said);
-        Some(said)
+        let mut newest = None;
+        for version in OLDEST_VERSION..=WIRE_VERSION {
+            let contact = Object::Contact(contact.clone());
+            let said = self.keypair.sign_as(version, contact, audience).ok()?;
+            self.spoke(&said);
+            newest = Some(said);
+        }
+        newest
     }
 
     /// This machine can be reached elsewhere.
