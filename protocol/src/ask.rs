@@ -88,7 +88,7 @@ pub enum Ask {
         secret: [u8; 32],
         /// When it was made, in milliseconds: of two the later one holds.
         epoch: u64,
-        /// Who was sent away, at most [`limits::FLEET_MAX`].
+        /// Who was sent away: more than 256 are not read.
         expelled: Vec<NodeId>,
     },
 }

@@ -89,7 +89,7 @@ pub(super) fn invite(global: &Global, args: &Invite, out: &mut Out) -> Result<()
         left = left.saturating_sub(new);
         seen = view.paired_count;
     }
-    if left > 0 {
+    if left == usize::from(args.uses) {
         bail!("nobody came; the ticket is over");
     }
     Ok(())

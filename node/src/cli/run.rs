@@ -33,9 +33,13 @@ pub(super) fn run(global: &Global, args: Run) -> Result<()> {
     done
 }
 
+/// What is told unless `RUST_LOG` says otherwise. Peers can have libp2p warn of whatever they do; what of it matters is said
+/// in our own words.
+const QUIET: &str = "info,libp2p=error,hickory=error,yamux=error,quinn=error";
+
 /// What happens goes to the standard error: with `RUST_LOG` as much of it as wanted.
 fn start_log(json: bool) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(QUIET));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

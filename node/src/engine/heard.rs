@@ -40,6 +40,8 @@ const NEWEST_MAX: usize = 20_000;
 const REASON_BYTES_MAX: usize = 200;
 /// Entries of the allowlist that a new sibling is told.
 const ENTRIES_TOLD_MAX: usize = 1_000;
+/// Entries that the fleet is told again: a week of them is well within what is remembered of one sibling.
+const ENTRIES_RETOLD_MAX: usize = 400;
 /// How often the fleet is told the allowlist again.
 const RETELL: Duration = Duration::from_secs(24 * 60 * 60);
 /// Targets of one request that the fleet is told; a list is imported on each machine.
@@ -352,13 +354,25 @@ impl Engine {
 
     /// A new sibling: it hears whom we never block.
     fn tell_newcomer(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
-        let entries: Vec<_> = self
-            .allowlist
-            .iter()
-            .take(ENTRIES_TOLD_MAX)
-            .map(wish_to_allow)
-            .collect();
-        for wish in entries {
+        // What was said lately is handed to the newcomer with all other words.
+        self.tell_entries(false, ENTRIES_TOLD_MAX, now, actions);
+    }
+
+    /// Tell the fleet entries of the allowlist: those that were said to it before, or those that were not.
+    fn tell_entries(
+        &mut self,
+        were_said: bool,
+        most: usize,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) {
+        let is_meant = |entry: &&allowlist::Entry| {
+            let about = About::Entry(entry.what.clone());
+            (self.newest_words.get(&about) > 0) == were_said
+        };
+        let entries = self.allowlist.iter().filter(is_meant).take(most);
+        let wishes: Vec<_> = entries.map(wish_to_allow).collect();
+        for wish in wishes {
             self.tell_fleet(wish, now, actions);
         }
     }
@@ -379,7 +393,10 @@ impl Engine {
         let reported = match (about, &self.mesh) {
             (About::Target(Target::Subject(subject)), Some(mesh)) => {
                 let live = mesh.shelf().about(*subject);
-                live.map(|(_, live)| live.report.seq).max()
+                let ours = live.filter(|(by, _)| {
+                    matches!(mesh.standing(*by), Standing::Own | Standing::Sibling)
+                });
+                ours.map(|(_, live)| live.report.seq).max()
             }
             _ => None,
         };
@@ -481,7 +498,8 @@ impl Engine {
             self.retell_at = Some(now + RETELL);
             // One of those who are there is enough.
             if self.mesh.as_ref().is_some_and(|mesh| mesh.is_first()) {
-                self.tell_newcomer(now, actions);
+                // What is allowed here alone stays here.
+                self.tell_entries(true, ENTRIES_RETOLD_MAX, now, actions);
             }
         }
     }

@@ -361,6 +361,8 @@ const ASKING_MAX: usize = 256;
 const SPOKEN_MAX: usize = 16_384;
 /// Targets that were lifted here and are remembered; beyond that the first of them is forgotten.
 const LIFTED_MAX: usize = 10_000;
+/// How often siblings are told where this node is, if nothing changes.
+const ANNOUNCE: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often expired things are looked for.
 const TIDY: Duration = Duration::from_secs(60);
 
@@ -380,6 +382,7 @@ pub struct Mesh {
     own_from: u64,
     rng: Rng,
     addresses: Vec<String>,
+    announced_at: Timestamp,
     connected: BTreeSet<TransportId>,
     /// Where those who are connected were met.
     met: BTreeMap<TransportId, IpAddr>,
@@ -427,6 +430,7 @@ impl Mesh {
             own_from: now.millis().max(identity.sequence.saturating_add(1)),
             rng: Rng::new(seed),
             addresses: Vec::new(),
+            announced_at: now,
             connected: BTreeSet::new(),
             met: BTreeMap::new(),
             admission: Admission::new(Caps::default()),
@@ -534,6 +538,13 @@ impl Mesh {
         self.digests_from = Epoch::of(now).max(self.last_digest).next();
         self.reporting.clock_stepped(now);
         self.catching_up = CatchingUp::default();
+        for peer in self.connected.iter().copied().collect::<Vec<_>>() {
+            let node = self.node_at(peer);
+            let shared = node.map_or_else(Vec::new, |node| self.shared_with(node));
+            for audience in shared {
+                self.catching_up.want(peer, audience, now, true);
+            }
+        }
     }
 
     fn tidy(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
@@ -549,6 +560,17 @@ impl Mesh {
             effects.push(Effect::Remove(KeptKey::Lifted(net)));
         }
         self.renew(now, effects);
+        let behind = self.fleet.iter().flat_map(|fleet| &fleet.behind);
+        for node in behind.copied().collect::<Vec<_>>() {
+            let transport = self.known.get(&node).and_then(|known| known.transport);
+            if let Some(peer) = transport.filter(|peer| self.connected.contains(peer)) {
+                self.rekey_if_behind(node, peer, effects);
+            }
+        }
+        // Whoever was away when it was last said hears it within a day.
+        if now.since(self.announced_at) >= ANNOUNCE {
+            self.announce(now, effects);
+        }
     }
 
     /// Whoever these peers were asked will not hear an answer.

@@ -194,9 +194,6 @@ impl CatchingUp {
     }
 
     fn may_spend(&mut self, peer: TransportId, is_known: bool, cost: f64, now: Timestamp) -> bool {
-        if !is_known && !spend(&mut self.strangers, QUESTIONS_OF_STRANGERS, cost, now) {
-            return false;
-        }
         let budget = if is_known {
             QUESTIONS_OF_KNOWN
         } else {
@@ -217,7 +214,8 @@ impl CatchingUp {
         let mut meter = self.meters.get(&peer).copied();
         let may = spend(&mut meter, budget, cost, now);
         self.meters.extend(meter.map(|meter| (peer, meter)));
-        may
+        // Who has no budget of their own left costs the others nothing.
+        may && (is_known || spend(&mut self.strangers, QUESTIONS_OF_STRANGERS, cost, now))
     }
 }
 
@@ -248,9 +246,18 @@ impl Mesh {
         let is_over = |session: &Session| {
             now.since(session.last_step) >= PATIENCE || now.since(session.began) >= SESSION_MAX
         };
-        self.catching_up
-            .sessions
-            .retain(|_, session| !is_over(session));
+        let over = self.catching_up.sessions.iter();
+        let over = over.filter(|(_, session)| is_over(session));
+        let over: Vec<_> = over
+            .map(|(peer, session)| (*peer, session.audience, session.is_known))
+            .collect();
+        for (peer, audience, is_known) in over {
+            self.catching_up.sessions.remove(&peer);
+            // Somebody we know is asked again for what is still missing.
+            if is_known {
+                self.catching_up.want(peer, audience, now + PATIENCE, true);
+            }
+        }
         let is_old = |gathered: &Gathered| now.since(gathered.at) >= PATIENCE;
         self.catching_up
             .answering
@@ -406,7 +413,8 @@ impl Mesh {
                 let (audience, is_known) = (session.audience, session.is_known);
                 session.initiator = None;
                 if !is_whole {
-                    self.catching_up.want(peer, audience, now + BUSY, is_known);
+                    let pause = if is_known { BUSY } else { AGAIN };
+                    self.catching_up.want(peer, audience, now + pause, is_known);
                 }
                 self.go_on(peer, now, effects);
             }

@@ -34,6 +34,8 @@ pub(super) struct Fleet {
     pub(super) behind: BTreeSet<NodeId>,
     /// Those who were sent away or left, and under which number: what they said before that brings nobody back.
     pub(super) expelled: BTreeMap<NodeId, u64>,
+    /// Those of them whom this machine itself has sent away: a new secret that somebody else makes must not be theirs.
+    sent_away: BTreeSet<NodeId>,
 }
 
 impl Fleet {
@@ -43,12 +45,21 @@ impl Fleet {
             epoch,
             behind: BTreeSet::new(),
             expelled: BTreeMap::new(),
+            sent_away: BTreeSet::new(),
         }
     }
 }
 
+impl Fleet {
+    /// A node is one of us again.
+    pub(super) fn is_back(&mut self, node: NodeId) {
+        self.expelled.remove(&node);
+        self.sent_away.remove(&node);
+    }
+}
+
 /// How far ahead of our clock a sibling's numbers may be, to be overtaken.
-const AHEAD_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const AHEAD_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many that were sent away are remembered; their secret is dead anyway.
 const EXPELLED_MAX: usize = 256;
 
@@ -172,6 +183,7 @@ impl Mesh {
         effects: &mut Vec<Effect>,
     ) {
         let Some(fleet) = &self.fleet else { return };
+        let mut sent_away = fleet.sent_away.clone();
         let mut expelled = fleet.expelled.clone();
         let number = now.millis().max(self.last_seq);
         for node in away {
@@ -179,7 +191,12 @@ impl Mesh {
                 expelled.pop_first();
             }
             expelled.insert(*node, number);
+            sent_away.insert(*node);
+            while sent_away.len() > limits::FLEET_MAX {
+                sent_away.pop_first();
+            }
         }
+        let enforcement = self.newest_enforcement();
         let epoch = now.millis().max(fleet.epoch.saturating_add(1));
         let siblings = self.known.iter();
         let siblings = siblings.filter(|(_, known)| known.degree == Degree::Sibling);
@@ -189,6 +206,7 @@ impl Mesh {
         effects.extend(behind.map(|node| Effect::Save(Kept::Behind(node))));
         if let Some(fleet) = &mut self.fleet {
             (fleet.behind, fleet.expelled) = (rest.clone(), expelled);
+            fleet.sent_away = sent_away;
         }
         for sibling in rest {
             let transport = self.known.get(&sibling).and_then(|known| known.transport);
@@ -199,6 +217,25 @@ impl Mesh {
         for node in away {
             effects.extend(self.tell_fleet(Wish::Expel(*node), 0, now));
         }
+        // What was said under the old secret reaches nobody who was away. Of that it matters most whether anything is
+        // enforced at all.
+        if let Some((seq, wish)) = enforcement {
+            effects.extend(self.tell_fleet(wish, seq, now));
+        }
+    }
+
+    /// The last word on whether anything is enforced, and its number.
+    fn newest_enforcement(&self) -> Option<(u64, Wish)> {
+        let audience = self.fleet()?;
+        let words = self.shelf.of_kind(audience, Kind::Word);
+        let words = words.filter_map(|(_, bytes)| Signed::parse(bytes, audience).ok());
+        let words = words.filter_map(|signed| match signed.unverified() {
+            Object::Word(Word { seq, wish, .. }) if matches!(wish, Wish::Panic | Wish::Resume) => {
+                Some((*seq, wish.clone()))
+            }
+            _ => None,
+        });
+        words.max_by_key(|(seq, _)| *seq)
     }
 
     /// A sibling says that there is a new secret, and who was sent away. Says whether it holds.
@@ -222,8 +259,9 @@ impl Mesh {
             return fleet.epoch == epoch && *fleet.secret.as_bytes() == secret;
         }
         let (ours, own) = (*fleet.secret.as_bytes(), fleet.expelled.clone());
+        let sent_away = fleet.sent_away.clone();
         self.enter_fleet(secret, epoch, now, effects);
-        let listed: Vec<_> = expelled.iter().take(limits::FLEET_MAX).copied().collect();
+        let listed: Vec<_> = expelled.iter().take(EXPELLED_MAX).copied().collect();
         if let Some(fleet) = &mut self.fleet {
             fleet.expelled = own.clone();
         }
@@ -232,8 +270,8 @@ impl Mesh {
         }
         // Two machines have sent somebody away at once: whom we sent away knows the other one's secret. The next one is
         // made of both, and so is known to neither.
-        let again = own
-            .keys()
+        let again = sent_away
+            .iter()
             .filter(|node| !listed.contains(node) && !self.known.contains_key(node));
         let again: Vec<_> = again.copied().collect();
         if !again.is_empty() {
@@ -316,12 +354,12 @@ impl Mesh {
         let ask = Ask::Rekey {
             secret: *fleet.secret.as_bytes(),
             epoch: fleet.epoch,
-            expelled: fleet
-                .expelled
-                .keys()
-                .take(limits::FLEET_MAX)
-                .copied()
-                .collect(),
+            expelled: {
+                let others = fleet.expelled.keys();
+                let others = others.filter(|node| !fleet.sent_away.contains(node));
+                let all = fleet.sent_away.iter().chain(others);
+                all.take(EXPELLED_MAX).copied().collect()
+            },
         };
         let addresses = self
             .known

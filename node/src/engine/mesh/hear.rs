@@ -8,6 +8,7 @@ use lymph_protocol::signed::{BadSignature, Kind, Object, Signed, Verified};
 use lymph_protocol::word::Wish;
 use lymph_protocol::{NodeId, Timestamp, TransportId};
 
+use super::fleet::AHEAD_MAX;
 use super::kept::{Kept, KeptKey};
 use super::shelf::{Place, Rank};
 use super::{Checking, Effect, Heard, Judgement, Mesh, Net, Notice, Purpose, Question, Silenced};
@@ -313,6 +314,11 @@ impl Mesh {
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
+        // Numbers are times. What is a day ahead would overtake all that anybody wants for a day, or for ever.
+        let is_ahead = number_of(object.object()) > Some((now + AHEAD_MAX).millis());
+        if is_ahead && matches!(object.object(), Object::Word(_) | Object::Contact(_)) {
+            return;
+        }
         let (author, audience, me) = (object.author(), object.audience(), self.keypair.id());
         match object.object() {
             Object::Report(_) | Object::Batch(_) | Object::Digest(_) | Object::Root(_) => {}
@@ -567,11 +573,11 @@ impl Mesh {
         effects: &mut Vec<Effect>,
     ) {
         let node = self.node_at(from);
-        if node.is_some_and(|node| self.standing(node) == Standing::Muted)
-            || !self
-                .catching_up
-                .may_ask(from, node.is_some(), bytes.len(), now)
-        {
+        if node.is_some_and(|node| self.standing(node) == Standing::Muted) {
+            return self.refuse(channel, No::NotYours, effects);
+        }
+        let is_known = node.is_some();
+        if !self.catching_up.may_ask(from, is_known, bytes.len(), now) {
             return self.refuse(channel, No::Busy, effects);
         }
         // Bytes that are no question are one that this version does not know.

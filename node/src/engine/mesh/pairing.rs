@@ -630,6 +630,10 @@ impl Mesh {
                         .fail(token, "the other node is not the one on the ticket", now)
                 }
             },
+            // Others ask a lot just now.
+            Ok(Answer::Refused(No::Busy)) if now.since(join.since) < JOIN_PATIENCE => {
+                join.retry_at = Some(now + JOIN_RETRY);
+            }
             Ok(Answer::Refused(why)) => self.pairing.fail(token, &why.to_string(), now),
             Ok(_) => self.pairing.fail(
                 token,
@@ -687,7 +691,8 @@ impl Mesh {
         }
         let audience = match (degree, joined.secret, joined.circle) {
             (Degree::Sibling, Some(secret), _) => {
-                self.enter_fleet(secret, now.millis(), now, effects);
+                // Whatever new secret there is later is later than this one, whatever this machine's clock says.
+                self.enter_fleet(secret, 0, now, effects);
                 self.fleet()
             }
             (Degree::Member, _, Some(circle)) => {

@@ -124,6 +124,7 @@ impl Mesh {
     /// Tell those who were paired with where this node is: siblings through their channel, the others when they are
     /// connected.
     pub(super) fn announce(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        self.announced_at = now;
         if let Some(audience) = self.fleet()
             && let Some(contact) = self.own_contact(audience, now, effects)
         {
@@ -359,6 +360,11 @@ impl Mesh {
             effects.push(Effect::Heard(Heard::SiblingsChanged));
         } else if degree == Degree::Friend && known.degree == Degree::Member {
             (known.degree, known.weight) = (degree, weight);
+        }
+        if degree == Degree::Sibling
+            && let Some(fleet) = &mut self.fleet
+        {
+            fleet.is_back(node);
         }
         if self.muted.remove(&node) {
             effects.push(Effect::Remove(KeptKey::Muted(node)));

@@ -127,7 +127,7 @@ impl Mesh {
         if let Some(peer) = known.transport.filter(|peer| self.connected.contains(peer)) {
             let ask = Ask::Push {
                 audience,
-                objects: vec![said.bytes().to_vec()],
+                objects: vec![self.for_all(&said)],
             };
             self.ask(peer, Vec::new(), &ask, Question::Push, effects);
         }
