@@ -38,6 +38,8 @@ const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// A comparison that has not ended after so long is given up.
 const SESSION_MAX: Duration = Duration::from_secs(5 * 60);
+/// How soon to look again whether a comparison with somebody else is over.
+const IN_TURN: Duration = Duration::from_millis(500);
 /// How soon to ask again whom we asked too much.
 const BUSY: Duration = Duration::from_millis(250);
 /// Objects that are asked for or given at once.
@@ -155,6 +157,16 @@ impl CatchingUp {
     pub(super) fn check_bounds(&self) {
         assert!(self.wanted.len() <= WANTED_MAX && self.sessions.len() <= SESSIONS_MAX);
         assert!(self.meters.len() <= METERS_MAX && self.cursors.len() <= WANTED_MAX);
+    }
+
+    /// Whether what an audience was told is being compared with somebody we know, whoever began.
+    fn is_at(&self, audience: Audience, now: Timestamp) -> bool {
+        let mut begun = self.sessions.values();
+        let mut answered = self.answering.values();
+        begun.any(|session| session.is_known && session.audience == audience)
+            || answered.any(|kept| {
+                kept.is_known && kept.audience == audience && now.since(kept.at) < IN_TURN
+            })
     }
 
     /// Whether one more comparison may begin.
@@ -280,6 +292,13 @@ impl Mesh {
             let is_known = self.transports.contains_key(&peer);
             if !self.catching_up.has_room(is_known) || self.catching_up.sessions.contains_key(&peer)
             {
+                continue;
+            }
+            // One after the other: what two have at once they would both give.
+            if is_known && self.catching_up.is_at(audience, now) {
+                self.catching_up
+                    .wanted
+                    .insert((peer, audience), (now + IN_TURN, back));
                 continue;
             }
             self.catching_up.wanted.remove(&(peer, audience));
