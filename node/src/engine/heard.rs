@@ -48,6 +48,11 @@ const RETELL: Duration = Duration::from_secs(24 * 60 * 60);
 const TOLD_MAX: usize = 1_000;
 
 impl NewestWords {
+    /// Another fleet has not been told what this one was.
+    fn forget_entries(&mut self) {
+        self.0.retain(|about, _| !matches!(about, About::Entry(_)));
+    }
+
     fn get(&self, about: &About) -> u64 {
         self.0.get(about).copied().unwrap_or(0)
     }
@@ -379,6 +384,10 @@ impl Engine {
 
     /// What is said now overtakes what was said of it before, whatever clocks that was said by.
     fn tell_fleet(&mut self, wish: FleetWish, now: Timestamp, actions: &mut Vec<Action>) {
+        // What was said when there was no fleet, no fleet was told.
+        if self.mesh.as_ref().is_none_or(|mesh| mesh.fleet().is_none()) {
+            return;
+        }
         let about = about_of(&wish);
         let after = about.as_ref().map_or(0, |about| self.newest_about(about));
         self.with_mesh(now, actions, |mesh| mesh.tell_fleet(wish, after, now));
@@ -550,7 +559,10 @@ impl Engine {
             MeshRequest::Leave(lymph_protocol::audience::Audience::Circle(id)) => {
                 done(mesh.leave_circle(id, now))
             }
-            MeshRequest::Leave(_) => done(mesh.leave_fleet(now)),
+            MeshRequest::Leave(_) => {
+                self.newest_words.forget_entries();
+                done(mesh.leave_fleet(now))
+            }
             MeshRequest::Enforce(is_on) => {
                 let wish = if is_on {
                     FleetWish::Resume
