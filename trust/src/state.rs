@@ -11,7 +11,7 @@ use std::time::Duration;
 use lymph_protocol::family::Family;
 use lymph_protocol::{NodeId, Subject, Timestamp};
 
-use crate::fixed::Fixed;
+use crate::fixed::{Fixed, decay};
 use crate::graph::{Changed, Graph, Index, Statement};
 use crate::ledger::{About, Ledger, Voice, Ways, rank_of};
 use crate::policy::{
@@ -26,6 +26,10 @@ use crate::{paths, walk};
 const RECHECK: Duration = Duration::from_secs(5 * 60);
 /// Addresses that are looked at again in one go after whom we believe has changed.
 const RECHECKED_AT_ONCE: usize = 500;
+/// The same, where most are of no concern.
+const PASSED_AT_ONCE: usize = 5_000;
+/// Nodes that are weighed anew one by one; if there are more, all are.
+const MOVED_MAX: usize = 1_024;
 /// Contributors that are remembered of one address.
 const CONTRIBUTORS_MAX: usize = 256;
 
@@ -62,6 +66,70 @@ struct Hidden {
     barred_until: Timestamp,
 }
 
+/// What of the view has to be worked out anew.
+#[derive(Clone, Debug)]
+enum Stale {
+    Nothing,
+    /// What lies behind the only one whose vouches changed.
+    Around(BTreeSet<NodeId>),
+    All,
+}
+
+/// Who may be weighed otherwise when a node's vouches change.
+enum Beyond {
+    Nobody,
+    These(BTreeSet<NodeId>),
+    Many,
+}
+
+/// Whose words are weighed anew.
+#[derive(Clone, Debug)]
+enum Whose {
+    Everybodys,
+    These(BTreeSet<NodeId>),
+}
+
+/// A walk round all addresses, to look at those of which somebody speaks whose word is weighed anew.
+#[derive(Clone, Debug)]
+struct Round {
+    whose: Whose,
+    /// What something is done about is looked at first.
+    is_new: bool,
+    left: usize,
+    at: Option<Subject>,
+}
+
+impl Default for Round {
+    fn default() -> Self {
+        Round {
+            whose: Whose::These(BTreeSet::new()),
+            is_new: false,
+            left: 0,
+            at: None,
+        }
+    }
+}
+
+impl Whose {
+    fn add(&mut self, other: Whose) {
+        match (&mut *self, other) {
+            (Whose::These(these), Whose::These(others))
+                if these.len() + others.len() <= MOVED_MAX =>
+            {
+                these.extend(others);
+            }
+            _ => *self = Whose::Everybodys,
+        }
+    }
+
+    fn concerns(&self, about: &About) -> bool {
+        match self {
+            Whose::Everybodys => true,
+            Whose::These(these) => about.voices.iter().any(|voice| these.contains(&voice.by)),
+        }
+    }
+}
+
 /// How well a node is protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
@@ -86,11 +154,7 @@ pub struct Trust {
     hidden: BTreeMap<NodeId, Hidden>,
     my_place: Option<Index>,
     view: View,
-    is_view_old: bool,
-    /// Counts up with every change of whom we believe.
-    version: u64,
-    /// At which version everything about which something is done was looked at.
-    looked: u64,
+    stale: Stale,
     branches: BTreeMap<Branch, Fixed>,
     kappa: Fixed,
     weights: BTreeMap<NodeId, Arc<[(Branch, Fixed)]>>,
@@ -102,9 +166,7 @@ pub struct Trust {
     ledger: Ledger,
     due: BTreeSet<(Timestamp, Subject)>,
     due_at: BTreeMap<Subject, Timestamp>,
-    /// How many addresses are still to be looked at since whom we believe changed, and after which.
-    unlooked: usize,
-    looked_at: Option<Subject>,
+    round: Round,
     day: u32,
 }
 
@@ -127,9 +189,7 @@ impl Trust {
             hidden: BTreeMap::new(),
             my_place,
             view: View::default(),
-            is_view_old: true,
-            version: 0,
-            looked: 0,
+            stale: Stale::All,
             branches: BTreeMap::new(),
             kappa: Fixed::ZERO,
             weights: BTreeMap::new(),
@@ -141,8 +201,7 @@ impl Trust {
             ledger: Ledger::new(),
             due: BTreeSet::new(),
             due_at: BTreeMap::new(),
-            unlooked: 0,
-            looked_at: None,
+            round: Round::default(),
             day: 0,
         }
     }
@@ -272,6 +331,7 @@ impl Trust {
         if statement.issuer == self.me {
             return true;
         }
+        let beyond = self.beyond(statement.issuer);
         let changed = self.graph.say(statement, now);
         if changed.is_full {
             let distance = self.distance(statement.issuer);
@@ -282,8 +342,42 @@ impl Trust {
             self.outdate_if_near(&changed);
             return !changed.is_full;
         }
-        self.outdate_if_near(&changed);
+        if !changed.issuers.is_empty() {
+            self.outdate_beyond(statement.issuer, beyond);
+        }
         true
+    }
+
+    /// Who may be weighed otherwise when a node's vouches change: whom it reaches before and after.
+    fn beyond(&self, issuer: NodeId) -> Beyond {
+        let place = self.graph.index(issuer);
+        let near = place.filter(|place| self.view.distance(*place) < self.view.hops());
+        match (&self.stale, near) {
+            (Stale::Around(_) | Stale::All, _) => Beyond::Many,
+            (Stale::Nothing, None) => Beyond::Nobody,
+            (Stale::Nothing, Some(place)) => {
+                let these = self.view.beyond(&self.graph, place, MOVED_MAX);
+                these.map_or(Beyond::Many, |these| {
+                    Beyond::These(
+                        these
+                            .into_iter()
+                            .map(|place| self.graph.id(place))
+                            .collect(),
+                    )
+                })
+            }
+        }
+    }
+
+    fn outdate_beyond(&mut self, issuer: NodeId, before: Beyond) {
+        self.stale = match (before, self.beyond(issuer)) {
+            (Beyond::Nobody, Beyond::Nobody) => return,
+            (Beyond::These(mut these), Beyond::These(others)) => {
+                these.extend(others);
+                Stale::Around(these)
+            }
+            _ => Stale::All,
+        };
     }
 
     /// Forget the statements of those who have the least say here, a sixteenth of all, but of nobody who is within so many
@@ -319,23 +413,27 @@ impl Trust {
 
     fn outdate_if_near(&mut self, changed: &Changed) {
         let is_near = |issuer: &Index| self.view.distance(*issuer) < self.view.hops();
-        if !self.is_view_old && changed.issuers.iter().any(is_near) {
+        let is_stale = match self.stale {
+            Stale::Nothing => changed.issuers.iter().any(is_near),
+            // How near anybody is has changed already.
+            Stale::Around(_) => !changed.issuers.is_empty(),
+            Stale::All => true,
+        };
+        if is_stale {
             self.outdate();
         }
     }
 
     fn outdate(&mut self) {
-        self.is_view_old = true;
+        self.stale = Stale::All;
     }
 
     /// Look at the graph anew, if something changed that matters here.
     fn refresh(&mut self) {
-        if !self.is_view_old {
+        let stale = std::mem::replace(&mut self.stale, Stale::Nothing);
+        if matches!(stale, Stale::Nothing) {
             return;
         }
-        self.is_view_old = false;
-        self.version += 1;
-        self.weights.clear();
         // Who found no place in a full graph finds one later.
         if self.my_place.is_none() {
             self.my_place = self.graph.pin(self.me);
@@ -363,8 +461,31 @@ impl Trust {
             roots,
             self.parameters.hops,
         );
+        let strangers = std::mem::take(&mut self.strangers);
         self.count_branches();
-        self.unlooked = self.ledger.subjects().count();
+        let whose = match stale {
+            Stale::Around(these) if self.strangers == strangers => {
+                for node in &these {
+                    self.weights.remove(node);
+                }
+                Whose::These(these)
+            }
+            Stale::Nothing | Stale::Around(_) | Stale::All => {
+                self.weights.clear();
+                Whose::Everybodys
+            }
+        };
+        self.weigh_anew(whose);
+    }
+
+    /// Look at every address again of which these speak.
+    fn weigh_anew(&mut self, whose: Whose) {
+        match self.round.left {
+            0 => self.round.whose = whose,
+            _ => self.round.whose.add(whose),
+        }
+        self.round.left = self.ledger.count();
+        self.round.is_new = true;
     }
 
     fn count_branches(&mut self) {
@@ -487,6 +608,7 @@ impl Trust {
     /// Go by these counts of a node, whatever was seen: for a question "what if".
     pub fn assume(&mut self, node: NodeId, counts: Counts) {
         self.assumed.insert(node, counts);
+        self.weigh_anew(Whose::These(BTreeSet::from([node])));
     }
 
     /// Hear these among strangers, whatever they earned: for a question "what if".
@@ -549,6 +671,7 @@ impl Trust {
         if is_new {
             self.outdate();
         }
+        self.weigh_anew(Whose::These(BTreeSet::from([node])));
     }
 
     /// Of whom nothing was heard for longest goes; whom we vouch for stays, and whoever was wrong goes last: to be forgotten
@@ -643,7 +766,62 @@ impl Trust {
         if !is_new {
             return None;
         }
-        self.look(subject, now, true)
+        match self.is_too_little(subject, &voice, &weights, now) {
+            true => self.ledger.about(subject).and_then(|about| {
+                let level = about.level;
+                (level > Level::Clear).then_some(Change {
+                    subject,
+                    from: level,
+                    to: level,
+                    rule: about.rule,
+                    until: about.until,
+                })
+            }),
+            false => self.look(subject, now, true),
+        }
+    }
+
+    /// Whether one voice more cannot lift an address to the next level, however the others are looked at: evidence falls by
+    /// half in a half-life at least, and no cap lifts it.
+    fn is_too_little(
+        &mut self,
+        subject: Subject,
+        voice: &Voice,
+        weights: &[(Branch, Fixed)],
+        now: Timestamp,
+    ) -> bool {
+        let kin = self.vouchees.get(&voice.by).map(|(vouchee, _)| vouchee.kin);
+        let is_weighed = matches!(self.stale, Stale::Nothing) && self.round.left == 0;
+        if !is_weighed || kin == Some(Kin::Sibling) {
+            return false;
+        }
+        let quality = self.quality(voice.by, voice.heard_at, now);
+        let evidence = verdict::evidence(voice, quality, &self.parameters, now);
+        let weight: Fixed = weights.iter().map(|(_, weight)| *weight).sum();
+        let bars = verdict::bars(&self.parameters, self.kappa);
+        let half_life = self.parameters.half_life;
+        let Some(about) = self.ledger.about_mut(subject) else {
+            return false;
+        };
+        let bar = match about.level {
+            Level::Clear => bars[0].min(bars[1]).min(bars[2]),
+            Level::Prime => bars[1].min(bars[2]),
+            Level::Throttle => bars[2],
+            Level::Block => return false,
+        };
+        let left = decay(millis(now.since(about.most_at)), millis(half_life));
+        // Products are rounded down, sums of them by so little in all.
+        let most = about.most.times(left) + weight.times(evidence) + Fixed::from_bits(1 << 8);
+        if now < about.most_at || most >= bar {
+            return false;
+        }
+        (about.most, about.most_at) = (most, now);
+        let is_counted =
+            about.level > Level::Clear && weight > Fixed::ZERO && evidence > Fixed::ZERO;
+        if is_counted && about.contributors.len() < CONTRIBUTORS_MAX {
+            about.contributors.insert(voice.by);
+        }
+        true
     }
 
     /// Somebody takes back what they said. What follows, and who is held to have been wrong.
@@ -782,7 +960,7 @@ impl Trust {
         });
         let sibling = sibling.map(|reporter| reporter.node);
         let (mut paths, mut strict_paths) = (0, 0);
-        let mut counted = ways.filter(|ways| ways.view == self.version);
+        let mut counted = ways;
         let count = |is_strict: bool, needed: u32| {
             let ends = reporters.iter().filter(|reporter| {
                 let worth = match is_strict {
@@ -860,12 +1038,13 @@ impl Trust {
         if bound == 0 || direct >= most {
             return bound.min(most);
         }
+        let holds = |(node, weights): &(NodeId, Arc<[(Branch, Fixed)]>)| {
+            let end = ends.binary_search_by_key(node, |end| end.node);
+            end.is_ok_and(|end| Arc::ptr_eq(&ends[end].weights, weights))
+        };
         if let Some(ways) = counted
             && ways.count >= most
-            && ways
-                .to
-                .iter()
-                .all(|node| ends.iter().any(|end| end.node == *node))
+            && ways.to.iter().all(holds)
         {
             return most;
         }
@@ -878,8 +1057,10 @@ impl Trust {
         }
         let count = paths::disjoint(&self.graph, &self.view, &places, bound);
         *counted = Some(Ways {
-            view: self.version,
-            to: ends.iter().map(|reporter| reporter.node).collect(),
+            to: ends
+                .iter()
+                .map(|reporter| (reporter.node, Arc::clone(&reporter.weights)))
+                .collect(),
             count,
         });
         count
@@ -890,6 +1071,15 @@ impl Trust {
         let assessment = self.assessed(subject, now, self.parameters.block_paths);
         let about = self.ledger.about_mut(subject)?;
         let (from, to) = (about.level, assessment.level);
+        let weight = |reporter: &Reporter| -> Fixed {
+            reporter
+                .weights
+                .iter()
+                .map(|(_, weight)| weight.times(reporter.evidence))
+                .sum()
+        };
+        (about.most, about.most_at) = (assessment.reporters.iter().map(weight).sum(), now);
+        (about.rule, about.until) = (assessment.rule, assessment.until);
         if from != to {
             (about.level, about.since) = (to, now);
         }
@@ -943,10 +1133,10 @@ impl Trust {
         for subject in &subjects {
             self.ledger.leave(*subject);
         }
-        if self.version != self.looked {
-            self.looked = self.version;
+        if std::mem::take(&mut self.round.is_new) {
             // What rests on somebody who is believed no longer ends at once.
-            subjects.extend(self.due_at.keys().copied());
+            let due = self.due_at.keys().copied();
+            subjects.extend(due.filter(|subject| self.is_of_concern(*subject)));
         }
         while let Some((due, subject)) = self.due.first().copied()
             && due <= now
@@ -962,26 +1152,36 @@ impl Trust {
             .collect()
     }
 
+    fn is_of_concern(&self, subject: Subject) -> bool {
+        let about = self.ledger.about(subject);
+        about.is_some_and(|about| self.round.whose.concerns(about))
+    }
+
     /// The next of the addresses that are to be looked at again. It goes round, so that each has its turn however often whom
     /// we believe changes.
     fn next_unlooked(&mut self) -> Vec<Subject> {
-        let most = self.unlooked.min(RECHECKED_AT_ONCE);
-        let next = self.ledger.after(self.looked_at, most);
-        self.unlooked = match self.looked_at.is_none() && next.is_empty() {
+        let at_once = match self.round.whose {
+            Whose::Everybodys => RECHECKED_AT_ONCE,
+            Whose::These(_) => PASSED_AT_ONCE,
+        };
+        let most = self.round.left.min(at_once);
+        let mut next = self.ledger.after(self.round.at, most);
+        self.round.left = match self.round.at.is_none() && next.is_empty() {
             true => 0,
-            false => self.unlooked - next.len(),
+            false => self.round.left - next.len(),
         };
-        self.looked_at = match next.len() < most {
+        self.round.at = match next.len() < most {
             true => None,
-            false => next.last().copied().or(self.looked_at),
+            false => next.last().copied().or(self.round.at),
         };
+        next.retain(|subject| self.is_of_concern(*subject));
         next
     }
 
     /// When [`Trust::tick`] is due next, or the past if it is now.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        if self.is_view_old || self.unlooked > 0 {
+        if !matches!(self.stale, Stale::Nothing) || self.round.left > 0 || self.round.is_new {
             return Some(Timestamp::default());
         }
         let barred = self.hidden.values().filter(|hidden| !hidden.is_muted);
@@ -1001,6 +1201,10 @@ impl Trust {
     pub fn network(subject: Subject) -> Network {
         Network::near(subject).wide()
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn remember_contributors(about: &mut About, assessment: &Assessment) {
