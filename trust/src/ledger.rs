@@ -84,10 +84,13 @@ pub(crate) struct About {
     pub(crate) until: Timestamp,
 }
 
+/// What each branch gives somebody, shared by all who ask.
+pub(crate) type Weights = Arc<[(Branch, Fixed)]>;
+
 /// A count of ways: it holds as long as nobody of those to whom they lead falls away or is weighed anew.
 #[derive(Clone, Debug)]
 pub(crate) struct Ways {
-    pub(crate) to: Vec<(NodeId, Arc<[(Branch, Fixed)]>)>,
+    pub(crate) to: Vec<(NodeId, Weights)>,
     pub(crate) count: u32,
 }
 

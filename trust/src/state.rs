@@ -13,7 +13,7 @@ use lymph_protocol::{NodeId, Subject, Timestamp};
 
 use crate::fixed::{Fixed, decay};
 use crate::graph::{Changed, Graph, Index, Statement};
-use crate::ledger::{About, Ledger, Voice, Ways, rank_of};
+use crate::ledger::{About, Ledger, Voice, Ways, Weights, rank_of};
 use crate::policy::{
     CONFIRM_WITHIN, NODES_MAX, Parameters, RECORDS_MAX, REFUTING_BRANCHES, THROTTLE_PATHS,
 };
@@ -157,7 +157,7 @@ pub struct Trust {
     stale: Stale,
     branches: BTreeMap<Branch, Fixed>,
     kappa: Fixed,
-    weights: BTreeMap<NodeId, Arc<[(Branch, Fixed)]>>,
+    weights: BTreeMap<NodeId, Weights>,
     records: BTreeMap<NodeId, Record>,
     qualities: BTreeMap<NodeId, (u32, [Fixed; 9])>,
     assumed: BTreeMap<NodeId, Counts>,
@@ -1038,7 +1038,7 @@ impl Trust {
         if bound == 0 || direct >= most {
             return bound.min(most);
         }
-        let holds = |(node, weights): &(NodeId, Arc<[(Branch, Fixed)]>)| {
+        let holds = |(node, weights): &(NodeId, Weights)| {
             let end = ends.binary_search_by_key(node, |end| end.node);
             end.is_ok_and(|end| Arc::ptr_eq(&ends[end].weights, weights))
         };
