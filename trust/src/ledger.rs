@@ -166,7 +166,7 @@ impl Ledger {
         rest.take(most).map(|(subject, _)| *subject).collect()
     }
 
-    /// Hear a voice of somebody of a rank. Whether anything is new; the address about which somebody had to be forgotten for it.
+    /// Hear a voice of somebody of a rank. Whether anything is new; the address about which another had to be forgotten.
     pub(crate) fn hear(
         &mut self,
         subject: Subject,

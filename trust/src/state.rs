@@ -4,6 +4,7 @@
 //! here is a function of what was put in, not of the order, but for what hysteresis remembers. Weights are worked out when
 //! somebody reports and kept until the graph changes where it matters.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -391,7 +392,7 @@ impl Trust {
         let issuers = self.graph.nodes().filter(|node| *node != self.me);
         let mut all: Vec<_> = issuers
             .filter(|node| self.graph.has_said(*node))
-            .map(|node| (std::cmp::Reverse(distance(node)), node))
+            .map(|node| (Reverse(distance(node)), node))
             .collect();
         all.sort_unstable();
         let count = (all.len() / 16).max(1).min(all.len());
@@ -1008,7 +1009,7 @@ impl Trust {
             })
             .map(|reporter| reporter.expires)
             .collect();
-        ends.sort_unstable_by_key(|end| std::cmp::Reverse(*end));
+        ends.sort_unstable_by_key(|end| Reverse(*end));
         let until = ends.get(self.parameters.block_paths.max(1) as usize - 1);
         let until = until.or(ends.last()).copied().unwrap_or(now);
         if let Some(about) = self.ledger.about_mut(subject) {
@@ -1218,10 +1219,21 @@ fn remember_contributors(about: &mut About, assessment: &Assessment) {
         .reporters
         .iter()
         .filter(|reporter| !reporter.weights.is_empty() && reporter.evidence > Fixed::ZERO);
-    for reporter in counted {
-        if about.contributors.len() >= CONTRIBUTORS_MAX {
-            break;
-        }
-        about.contributors.insert(reporter.node);
+    about
+        .contributors
+        .extend(counted.map(|reporter| reporter.node));
+    if about.contributors.len() > CONTRIBUTORS_MAX {
+        // Who weighs least is forgotten first, or a crowd could hide a liar.
+        let weight = |node: NodeId| -> Fixed {
+            let reporters = &assessment.reporters;
+            let place = reporters.binary_search_by_key(&node, |reporter| reporter.node);
+            let weights = place.map_or(&[][..], |place| &*reporters[place].weights);
+            weights.iter().map(|(_, weight)| *weight).sum()
+        };
+        let all = about.contributors.iter();
+        let mut all: Vec<_> = all.map(|node| (Reverse(weight(*node)), *node)).collect();
+        all.sort_unstable();
+        all.truncate(CONTRIBUTORS_MAX);
+        about.contributors = all.into_iter().map(|(_, node)| node).collect();
     }
 }

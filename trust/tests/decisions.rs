@@ -619,3 +619,44 @@ fn nothing_is_believed_of_oneself_or_by_a_nonsensical_vouch() {
     world.settle();
     assert_eq!(world.report(0, 1), Level::Clear);
 }
+
+#[test]
+fn members_and_one_whom_two_friends_share_are_two_ways() {
+    let mut world = World::with_friends(1..=2);
+    for member in 10..=12 {
+        world.kin(member, Kin::Member, 10_000);
+    }
+    world.vouch(1, 9);
+    world.vouch(2, 9);
+    assert_eq!(world.reports(9..=12, 1), Level::Throttle);
+    let assessment = world.trust.assess(subject(1), world.now);
+    assert_eq!((assessment.branches.len(), assessment.paths), (3, 2));
+}
+
+#[test]
+fn a_report_is_judged_by_what_was_vouched_just_before() {
+    let mut world = World::with_friends(1..=4);
+    assert_eq!(world.reports([11, 12, 13], 1), Level::Clear);
+    for friend in 1..=3 {
+        world.vouch(friend, 10 + friend);
+    }
+    assert_eq!(world.report(900, 1), Level::Block);
+}
+
+#[test]
+fn a_crowd_hides_nobody_who_was_wrong() {
+    // A crowd behind the fourth friend, whose reports count for a little, is heard first.
+    let mut world = World::with_friends(1..=4);
+    for sybil in 0..500 {
+        world.vouch(4, 100 + sybil % 200);
+        world.vouch(100 + sybil % 200, 400 + sybil);
+        world.report(400 + sybil, 1);
+    }
+    assert_eq!(world.reports(1..=3, 1), Level::Block);
+    let refuted = world.trust.refute(subject(1), world.now);
+    assert!(
+        (1..=3).all(|friend| refuted.contains(&node(friend))),
+        "{}",
+        refuted.len()
+    );
+}
