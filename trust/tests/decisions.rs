@@ -660,3 +660,15 @@ fn a_crowd_hides_nobody_who_was_wrong() {
         refuted.len()
     );
 }
+
+#[test]
+fn liars_who_take_something_back_refute_nobody() {
+    let mut world = World::with_friends(1..=8);
+    assert_eq!(world.reports(1..=3, 1), Level::Block);
+    assert_eq!(world.trust.refute(subject(1), world.now).len(), 3);
+    assert_eq!(world.reports(1..=6, 2), Level::Block);
+    for liar in 1..=3 {
+        assert_eq!(world.retract(liar, 2), [], "{liar}");
+    }
+    assert_eq!(world.level(2), Level::Block);
+}
