@@ -103,6 +103,14 @@ impl Ledger {
         }
     }
 
+    /// One address of it, to look at.
+    pub(crate) fn only(&self, subject: Subject) -> Ledger {
+        let mut only = Ledger::new();
+        let about = self.subjects.get(&subject).cloned();
+        only.subjects.extend(about.map(|about| (subject, about)));
+        only
+    }
+
     pub(crate) fn set_room(&mut self, max: usize) {
         self.max = max.max(1);
     }

@@ -26,6 +26,10 @@ use crate::{paths, walk};
 const RECHECK: Duration = Duration::from_secs(5 * 60);
 /// Addresses that are looked at again in one go after whom we believe has changed.
 const RECHECKED_AT_ONCE: usize = 500;
+/// And how long after the last go.
+const BETWEEN_PASSES: Duration = Duration::from_millis(10);
+/// What is due at once is due since then.
+const AT_ONCE: Timestamp = Timestamp::from_millis(1);
 /// Contributors that are remembered of one address.
 const CONTRIBUTORS_MAX: usize = 256;
 
@@ -103,6 +107,7 @@ pub struct Trust {
     due: BTreeSet<(Timestamp, Subject)>,
     due_at: BTreeMap<Subject, Timestamp>,
     pass: Option<Option<Subject>>,
+    goes_on_at: Timestamp,
     day: u32,
 }
 
@@ -140,6 +145,7 @@ impl Trust {
             due: BTreeSet::new(),
             due_at: BTreeMap::new(),
             pass: None,
+            goes_on_at: Timestamp::default(),
             day: 0,
         }
     }
@@ -165,6 +171,30 @@ impl Trust {
     #[must_use]
     pub fn reports(&self) -> usize {
         self.ledger.len()
+    }
+
+    /// A copy to look at, without reports but those about one address. It costs little: what is large is shared.
+    #[must_use]
+    pub fn glance(&self, subject: Option<Subject>) -> Trust {
+        Trust {
+            parameters: self.parameters,
+            graph: self.graph.clone(),
+            vouchees: self.vouchees.clone(),
+            hidden: self.hidden.clone(),
+            view: self.view.clone(),
+            branches: self.branches.clone(),
+            weights: BTreeMap::new(),
+            records: self.records.clone(),
+            qualities: BTreeMap::new(),
+            assumed: self.assumed.clone(),
+            earned: self.earned.clone(),
+            strangers: self.strangers.clone(),
+            ledger: subject.map_or_else(Ledger::new, |subject| self.ledger.only(subject)),
+            due: BTreeSet::new(),
+            due_at: BTreeMap::new(),
+            pass: None,
+            ..*self
+        }
     }
 
     // Whom the owner believes.
@@ -593,6 +623,8 @@ impl Trust {
         let Some(about) = self.ledger.about(subject) else {
             return Vec::new();
         };
+        // Whatever else rests on their word is looked at again.
+        self.looked = 0;
         let mut refuted = Vec::new();
         for node in about.contributors.clone() {
             let vouchee = self.vouchees.get(&node);
@@ -919,7 +951,9 @@ impl Trust {
         }
         if let Some(last) = self.pass {
             let next = self.ledger.after(last, RECHECKED_AT_ONCE);
-            self.pass = next.last().map(|last| Some(*last));
+            let is_end = next.len() < RECHECKED_AT_ONCE;
+            self.pass = next.last().filter(|_| !is_end).map(|last| Some(*last));
+            self.goes_on_at = now + BETWEEN_PASSES;
             subjects.extend(next);
         }
         let looks = subjects.into_iter();
@@ -931,8 +965,8 @@ impl Trust {
     /// When [`Trust::tick`] is due next, or the past if it is now.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        if self.is_view_old || self.pass.is_some() {
-            return Some(Timestamp::default());
+        if self.is_view_old || self.looked != self.version {
+            return Some(AT_ONCE);
         }
         let barred = self.hidden.values().filter(|hidden| !hidden.is_muted);
         [
@@ -940,6 +974,7 @@ impl Trust {
             self.ledger.next_deadline(),
             self.due.first().map(|(due, _)| *due),
             barred.map(|hidden| hidden.barred_until).min(),
+            self.pass.map(|_| self.goes_on_at),
         ]
         .into_iter()
         .flatten()
