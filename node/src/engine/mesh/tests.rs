@@ -11,6 +11,7 @@ mod leaks;
 mod pairing;
 mod props;
 mod public;
+mod trusting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
