@@ -39,6 +39,7 @@ use super::*;
 
 impl Mesh {
     /// What holds of any node at any time: every table within its bound.
+    #[cfg(feature = "daemon")]
     pub(crate) fn check_bounds(&self) {
         bounds::check(self, self.limits);
     }
