@@ -25,7 +25,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lymph_protocol::admission::{Admission, Caps, Standing};
+use lymph_protocol::admission::{Admission, Caps, Standing, Why};
 use lymph_protocol::audience::{Audience, Channel, CircleId};
 use lymph_protocol::digest::Epoch;
 use lymph_protocol::limits;
@@ -426,6 +426,8 @@ pub struct Mesh {
     next_number: u64,
     next_tidy: Timestamp,
     heard: u64,
+    /// How many gossiped frames were not let in, by reason: as many entries as there are reasons.
+    refused: BTreeMap<Why, u64>,
 }
 
 impl Mesh {
@@ -470,6 +472,7 @@ impl Mesh {
             next_number: 1,
             next_tidy: now + TIDY,
             heard: 0,
+            refused: BTreeMap::new(),
             limits,
         }
     }
@@ -886,6 +889,16 @@ impl Mesh {
     #[must_use]
     pub fn heard_count(&self) -> u64 {
         self.heard
+    }
+
+    /// How many gossiped frames were not let in since the start, by reason.
+    pub fn refused(&self) -> impl Iterator<Item = (Why, u64)> + '_ {
+        self.refused.iter().map(|(why, count)| (*why, *count))
+    }
+
+    /// Count what was not let in.
+    fn count_refused(&mut self, why: Why) {
+        *self.refused.entry(why).or_default() += 1;
     }
 
     /// Own reports that wait for their time.

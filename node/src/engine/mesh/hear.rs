@@ -99,7 +99,10 @@ impl Mesh {
             Audience::Circle(_) | Audience::Public => Path::Gossip,
         };
         match self.first(from, path, audience, &bytes, now) {
-            Err(refusal) => effects.push(judge(message, refusal.into())),
+            Err(refusal) => {
+                self.count_refused(refusal.why());
+                effects.push(judge(message, refusal.into()));
+            }
             Ok(signed) => {
                 if !self.check(signed, from, Purpose::Gossip { message }, effects) {
                     effects.push(judge(message, Judgement::Ignore));
@@ -201,12 +204,16 @@ impl Mesh {
         };
         match (purpose, object) {
             (Purpose::Gossip { message }, Err(BadSignature)) => {
+                self.count_refused(Why::BadSignature);
                 effects.push(judge(message, Judgement::Reject))
             }
             (Purpose::Gossip { message }, Ok(object)) => {
                 let verdict = match self.admit(&object, true, now, effects) {
                     Ok(()) => Judgement::Accept,
-                    Err(refusal) => refusal.into(),
+                    Err(refusal) => {
+                        self.count_refused(refusal.why());
+                        refusal.into()
+                    }
                 };
                 effects.push(judge(message, verdict));
             }

@@ -38,6 +38,14 @@ use super::super::{Action, Engine, Input as EngineInput, Notice as EngineNotice,
 use super::pairing::Progress;
 use super::*;
 
+impl Mesh {
+    /// What holds of any node at any time: every table within its bound.
+    #[cfg(feature = "daemon")]
+    pub(crate) fn check_bounds(&self) {
+        bounds::check(self, self.limits);
+    }
+}
+
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
