@@ -223,7 +223,8 @@ impl Engine {
         now: Timestamp,
     ) {
         let me = identity.keypair.id();
-        let trusting = Trusting::new(me, self.settings.trust, &self.rules, self.seed);
+        let secret = identity.keypair.secret_number("holdout");
+        let trusting = Trusting::new(me, self.settings.trust, &self.rules, secret);
         self.trusting = Some(Box::new(trusting));
         self.mesh = Some(Box::new(Mesh::new(identity, limits, self.seed, now)));
     }
