@@ -297,8 +297,8 @@ impl Engine {
         own.chain(self.detector.next_deadline())
             .chain(self.mesh.as_ref().map(|mesh| mesh.next_deadline()))
             .chain(
-                self.trust()
-                    .and_then(|trust| Some((trust.next_deadline()?, "what others say grows old"))),
+                self.trust_deadline()
+                    .map(|at| (at, "what others say grows old")),
             )
             .min_by_key(|(at, _)| *at)
     }
