@@ -1,6 +1,8 @@
 //! Who says what about whom: the reports that are alive, by address, one voice for each author and family.
 //!
-//! Full, it gives up what nobody speaks for that we believe, and of that what ends soonest; then the same of the others.
+//! Full, it gives up the word of those who weigh least here, and of that what ends soonest. Weights are compared by the power
+//! of four that they are in, as they were when the voice was heard: a crowd that shares what one fooled node gives it takes
+//! the place of nobody who weighs more than one of the crowd.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,6 +11,7 @@ use lymph_protocol::family::Family;
 use lymph_protocol::report::{Evidence, Report};
 use lymph_protocol::{NodeId, Subject, Timestamp};
 
+use crate::fixed::Fixed;
 use crate::policy::{CLOCK_SLACK, REPORTS_MAX, VOICES_MAX};
 use crate::verdict::Level;
 
@@ -81,15 +84,31 @@ pub(crate) struct Ways {
     pub(crate) count: u32,
 }
 
+/// How many classes of weight there are: see [`rank_of`].
+const RANKS: usize = 8;
+
+/// In which class a weight, all branches together, is: 0 for nothing, 7 from a quarter on, one less for each quarter of that.
+pub(crate) fn rank_of(weight: Fixed) -> usize {
+    match weight {
+        Fixed::ZERO => 0,
+        _ => {
+            let quarters = weight.min(Fixed::ONE).to_bits().leading_zeros() as usize;
+            let least = Fixed::ONE.to_bits().leading_zeros() as usize;
+            (RANKS - 1)
+                .saturating_sub((quarters - least).saturating_sub(1) / 2)
+                .max(1)
+        }
+    }
+}
+
 type Key = (Timestamp, Subject, NodeId, Family);
 
 /// See the head of the file.
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger {
     subjects: BTreeMap<Subject, About>,
-    /// Those whose authors meant nothing to us when we heard them, and the others.
-    strangers: BTreeSet<Key>,
-    known: BTreeSet<Key>,
+    /// The voices, by how much their authors weighed when we heard them.
+    ranks: [BTreeSet<Key>; RANKS],
     max: usize,
 }
 
@@ -97,10 +116,17 @@ impl Ledger {
     pub(crate) const fn new() -> Self {
         Ledger {
             subjects: BTreeMap::new(),
-            strangers: BTreeSet::new(),
-            known: BTreeSet::new(),
+            ranks: [const { BTreeSet::new() }; RANKS],
             max: REPORTS_MAX,
         }
+    }
+
+    /// One address of it, to look at.
+    pub(crate) fn only(&self, subject: Subject) -> Ledger {
+        let mut only = Ledger::new();
+        let about = self.subjects.get(&subject).cloned();
+        only.subjects.extend(about.map(|about| (subject, about)));
+        only
     }
 
     pub(crate) fn set_room(&mut self, max: usize) {
@@ -108,7 +134,7 @@ impl Ledger {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.strangers.len() + self.known.len()
+        self.ranks.iter().map(BTreeSet::len).sum()
     }
 
     pub(crate) fn about(&self, subject: Subject) -> Option<&About> {
@@ -133,17 +159,18 @@ impl Ledger {
         rest.take(most).map(|(subject, _)| *subject).collect()
     }
 
-    /// Hear a voice. Whether anything is new; the addresses about which somebody had to be forgotten for it.
+    /// Hear a voice of somebody of a rank. Whether anything is new; the address about which somebody had to be forgotten for it.
     pub(crate) fn hear(
         &mut self,
         subject: Subject,
         voice: Voice,
-        is_known: bool,
+        rank: usize,
         now: Timestamp,
     ) -> (bool, Option<Subject>) {
         if voice.expires <= now {
             return (false, None);
         }
+        let rank = rank.min(RANKS - 1);
         let key = |voice: &Voice| (voice.expires, subject, voice.by, voice.family);
         let about = self.subjects.get(&subject);
         let place = about.map(|about| about.place(voice.by, voice.family));
@@ -152,38 +179,34 @@ impl Ledger {
             if old.seq >= voice.seq {
                 return (false, None);
             }
-            self.strangers.remove(&key(&old));
-            self.known.remove(&key(&old));
-            self.keep(key(&voice), is_known);
+            self.remove(&key(&old));
+            self.ranks[rank].insert(key(&voice));
             if let Some(about) = self.subjects.get_mut(&subject) {
                 about.voices[place] = voice;
             }
             return (true, None);
         }
-        if about.is_some_and(|about| about.voices.len() >= VOICES_MAX) {
-            // Who is believed takes the place of who is not.
-            let voices = self.subjects.get(&subject).map(|about| &about.voices);
-            let first = voices.into_iter().flatten().map(key);
-            let Some(first) = first.filter(|key| self.strangers.contains(key)).min() else {
+        if let Some(about) = about.filter(|about| about.voices.len() >= VOICES_MAX) {
+            let keys: Vec<Key> = about.voices.iter().map(key).collect();
+            let least = (0..rank).find_map(|rank| {
+                let of_rank = keys.iter().filter(|key| self.ranks[rank].contains(key));
+                of_rank.min().copied()
+            });
+            let Some(least) = least else {
                 return (false, None);
             };
-            if !is_known {
-                return (false, None);
-            }
-            self.forget(first);
+            self.forget(least);
         }
         let mut dropped = None;
         if self.len() >= self.max {
-            let Some(first) = self.strangers.first().or(self.known.first()).copied() else {
+            let least = self.ranks[..=rank].iter().find_map(BTreeSet::first);
+            let Some(least) = least.copied() else {
                 return (false, None);
             };
-            if !is_known && self.strangers.is_empty() {
-                return (false, None);
-            }
-            self.forget(first);
-            dropped = Some(first.1);
+            self.forget(least);
+            dropped = Some(least.1);
         }
-        self.keep(key(&voice), is_known);
+        self.ranks[rank].insert(key(&voice));
         let about = self.subjects.entry(subject).or_default();
         if let Err(place) = about.place(voice.by, voice.family) {
             about.voices.insert(place, voice);
@@ -191,11 +214,9 @@ impl Ledger {
         (true, dropped)
     }
 
-    fn keep(&mut self, key: Key, is_known: bool) {
-        match is_known {
-            true => self.known.insert(key),
-            false => self.strangers.insert(key),
-        };
+    fn remove(&mut self, key: &Key) {
+        // Most are found at once: who is heard weighs something.
+        let _ = self.ranks.iter_mut().rev().any(|rank| rank.remove(key));
     }
 
     /// An author takes back what they said before. Whether there was anything.
@@ -219,8 +240,7 @@ impl Ledger {
     }
 
     fn forget(&mut self, key: Key) {
-        self.strangers.remove(&key);
-        self.known.remove(&key);
+        self.remove(&key);
         let (_, subject, by, family) = key;
         if let Some(about) = self.subjects.get_mut(&subject)
             && let Ok(place) = about.place(by, family)
@@ -250,8 +270,8 @@ impl Ledger {
     }
 
     fn next(&self) -> Option<Key> {
-        let firsts = [self.strangers.first(), self.known.first()];
-        firsts.into_iter().flatten().min().copied()
+        let firsts = self.ranks.iter().filter_map(BTreeSet::first);
+        firsts.min().copied()
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {

@@ -59,8 +59,9 @@ pub const CONFIRM_WITHIN: Duration = Duration::from_secs(24 * 60 * 60);
 pub const CONFIRMS_PER_NETWORK: usize = 5;
 /// Refutations of one peer in a day: an operator's bad day mutes nobody for a year.
 pub const REFUTES_A_DAY: u32 = 3;
-/// Branches that must take back or contradict what was said about an address for it to count as refuted.
-pub const REFUTING_BRANCHES: usize = 3;
+/// Vertex-disjoint paths to those who take back what they said about an address, for it to count as refuted: as many as a
+/// block takes, or whoever was fooled once could refute every honest reporter of an attacker.
+pub const REFUTING_BRANCHES: u32 = 3;
 
 /// Credits of a stranger that earns a place among the strangers that are heard.
 pub const STRANGER_CREDITS: usize = 5;

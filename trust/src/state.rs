@@ -13,7 +13,7 @@ use lymph_protocol::{NodeId, Subject, Timestamp};
 
 use crate::fixed::Fixed;
 use crate::graph::{Changed, Graph, Index, Statement};
-use crate::ledger::{About, Ledger, Voice, Ways};
+use crate::ledger::{About, Ledger, Voice, Ways, rank_of};
 use crate::policy::{
     CONFIRM_WITHIN, NODES_MAX, Parameters, RECORDS_MAX, REFUTING_BRANCHES, THROTTLE_PATHS,
 };
@@ -26,6 +26,10 @@ use crate::{paths, walk};
 const RECHECK: Duration = Duration::from_secs(5 * 60);
 /// Addresses that are looked at again in one go after whom we believe has changed.
 const RECHECKED_AT_ONCE: usize = 500;
+/// And how long after the last go.
+const BETWEEN_PASSES: Duration = Duration::from_millis(10);
+/// What is due at once is due since then.
+const AT_ONCE: Timestamp = Timestamp::from_millis(1);
 /// Contributors that are remembered of one address.
 const CONTRIBUTORS_MAX: usize = 256;
 
@@ -103,6 +107,7 @@ pub struct Trust {
     due: BTreeSet<(Timestamp, Subject)>,
     due_at: BTreeMap<Subject, Timestamp>,
     pass: Option<Option<Subject>>,
+    goes_on_at: Timestamp,
     day: u32,
 }
 
@@ -140,6 +145,7 @@ impl Trust {
             due: BTreeSet::new(),
             due_at: BTreeMap::new(),
             pass: None,
+            goes_on_at: Timestamp::default(),
             day: 0,
         }
     }
@@ -165,6 +171,30 @@ impl Trust {
     #[must_use]
     pub fn reports(&self) -> usize {
         self.ledger.len()
+    }
+
+    /// A copy to look at, without reports but those about one address. It costs little: what is large is shared.
+    #[must_use]
+    pub fn glance(&self, subject: Option<Subject>) -> Trust {
+        Trust {
+            parameters: self.parameters,
+            graph: self.graph.clone(),
+            vouchees: self.vouchees.clone(),
+            hidden: self.hidden.clone(),
+            view: self.view.clone(),
+            branches: self.branches.clone(),
+            weights: BTreeMap::new(),
+            records: self.records.clone(),
+            qualities: BTreeMap::new(),
+            assumed: self.assumed.clone(),
+            earned: self.earned.clone(),
+            strangers: self.strangers.clone(),
+            ledger: subject.map_or_else(Ledger::new, |subject| self.ledger.only(subject)),
+            due: BTreeSet::new(),
+            due_at: BTreeMap::new(),
+            pass: None,
+            ..*self
+        }
     }
 
     // Whom the owner believes.
@@ -593,6 +623,8 @@ impl Trust {
         let Some(about) = self.ledger.about(subject) else {
             return Vec::new();
         };
+        // Whatever else rests on their word is looked at again.
+        self.looked = 0;
         let mut refuted = Vec::new();
         for node in about.contributors.clone() {
             let vouchee = self.vouchees.get(&node);
@@ -615,8 +647,9 @@ impl Trust {
         if voice.by == self.me {
             return None;
         }
-        let is_known = !self.weights(voice.by).is_empty();
-        let (is_new, dropped) = self.ledger.hear(subject, voice, is_known, now);
+        let weights = self.weights(voice.by);
+        let rank = rank_of(weights.iter().map(|(_, weight)| *weight).sum());
+        let (is_new, dropped) = self.ledger.hear(subject, voice, rank, now);
         if let Some(dropped) = dropped.filter(|dropped| *dropped != subject) {
             self.ledger.leave(dropped);
         }
@@ -638,20 +671,33 @@ impl Trust {
         if !self.ledger.retract(by, subject, family, seq) {
             return (None, Vec::new());
         }
-        let back: Vec<_> = self.ledger.about(subject).map_or_else(Vec::new, |about| {
-            let retracted = about.voices.iter().filter(|voice| voice.is_retracted);
-            retracted.map(|voice| voice.by).collect()
-        });
-        let mut branches = BTreeSet::new();
-        for node in back {
-            branches.extend(self.weights(node).iter().map(|(branch, _)| *branch));
-        }
-        branches.remove(&Branch::Strangers);
-        let refuted = match branches.len() >= REFUTING_BRANCHES {
+        let refuted = match self.is_taken_back(subject, now) {
             true => self.refute(subject, now),
             false => Vec::new(),
         };
         (self.look(subject, now, false), refuted)
+    }
+
+    /// Whether those who take back what they said of an address are as independent of each other as those must be who
+    /// have it blocked: one reporter who is heard through many branches is one.
+    fn is_taken_back(&mut self, subject: Subject, now: Timestamp) -> bool {
+        let voices = self.ledger.about(subject).map(|about| &about.voices);
+        let back: BTreeMap<NodeId, Timestamp> = voices
+            .into_iter()
+            .flatten()
+            .filter(|voice| voice.is_retracted)
+            .map(|voice| (voice.by, voice.heard_at))
+            .collect();
+        let mut places = Vec::new();
+        for (node, heard_at) in back {
+            let quality = self.quality(node, heard_at, now);
+            let weights = self.weights(node);
+            let is_by_vouches = |(branch, _): &(Branch, Fixed)| *branch != Branch::Strangers;
+            if quality >= self.parameters.gate_quality && weights.iter().any(is_by_vouches) {
+                places.extend(self.graph.index(node));
+            }
+        }
+        paths::disjoint(&self.graph, &self.view, &places, REFUTING_BRANCHES) >= REFUTING_BRANCHES
     }
 
     /// At which level an address is.
@@ -704,7 +750,6 @@ impl Trust {
             None => (Vec::new(), Level::Clear, None),
         };
         let mut reporters: Vec<Reporter> = Vec::new();
-        let mut ends: Vec<Timestamp> = Vec::new();
         for voices in voices.chunk_by(|one, other| one.by == other.by) {
             let by = voices[0].by;
             let weights = self.weights(by);
@@ -717,7 +762,12 @@ impl Trust {
                 weights,
                 expires: Timestamp::default(),
             };
-            for voice in voices.iter().filter(|_| !is_hidden) {
+            // What counts for nothing lends what counts neither its quality nor its life.
+            let counts =
+                |voice: &&Voice| !voice.is_retracted && !voice.is_spoofable && voice.expires > now;
+            let any = voices.iter().any(|voice| counts(&voice));
+            let counted = voices.iter().filter(|voice| !any || counts(voice));
+            for voice in counted.filter(|_| !is_hidden) {
                 let quality = self.quality(by, voice.heard_at, now);
                 let evidence = verdict::evidence(voice, quality, &self.parameters, now);
                 reporter.quality = reporter.quality.max(quality);
@@ -727,15 +777,16 @@ impl Trust {
                 }
                 reporter.expires = reporter.expires.max(voice.expires);
             }
-            if !reporter.weights.is_empty() && reporter.evidence > Fixed::ZERO {
-                ends.push(reporter.expires);
-            }
             reporters.push(reporter);
         }
         let branches = verdict::shares(&reporters, &self.branches, self.kappa);
         let evidence: Fixed = branches.iter().map(|share| share.evidence).sum();
         let strict: Fixed = branches.iter().map(|share| share.strict).sum();
         let gate = self.parameters.gate_quality;
+        let is_end = |reporter: &Reporter| {
+            let is_by_vouches = |(branch, _): &(Branch, Fixed)| *branch != Branch::Strangers;
+            reporter.quality >= gate && reporter.weights.iter().any(is_by_vouches)
+        };
         let sibling = reporters.iter().find(|reporter| {
             let vouchee = self.vouchees.get(&reporter.node);
             vouchee.is_some_and(|(vouchee, _)| vouchee.kin == Kin::Sibling)
@@ -751,7 +802,7 @@ impl Trust {
                     true => reporter.strict,
                     false => reporter.evidence,
                 };
-                worth > Fixed::ZERO && reporter.quality >= gate && !reporter.weights.is_empty()
+                worth > Fixed::ZERO && is_end(reporter)
             });
             let ends: Vec<_> = ends.collect();
             let count = self.ways(&ends, needed.min(most), &mut counted);
@@ -775,13 +826,20 @@ impl Trust {
             count(true, u32::MAX);
             count(false, u32::MAX);
         }
+        let mut ends: Vec<Timestamp> = reporters
+            .iter()
+            .filter(|reporter| match rule {
+                Some(Rule::Sibling(sibling)) => reporter.node == sibling,
+                Some(Rule::Paths) => reporter.strict > Fixed::ZERO && is_end(reporter),
+                Some(Rule::TwoPaths | Rule::Evidence) | None => {
+                    reporter.evidence > Fixed::ZERO && !reporter.weights.is_empty()
+                }
+            })
+            .map(|reporter| reporter.expires)
+            .collect();
         ends.sort_unstable_by_key(|end| std::cmp::Reverse(*end));
-        let needed = match (level, sibling) {
-            (Level::Block, Some(_)) => 1,
-            _ => self.parameters.block_paths.max(1) as usize,
-        };
-        let until = ends.get(needed - 1).or(ends.last());
-        let until = until.copied().unwrap_or(now);
+        let until = ends.get(self.parameters.block_paths.max(1) as usize - 1);
+        let until = until.or(ends.last()).copied().unwrap_or(now);
         if let Some(about) = self.ledger.about_mut(subject) {
             about.ways = counted;
         }
@@ -801,20 +859,13 @@ impl Trust {
 
     /// How many ways lead to these that share nobody, at most so many.
     fn ways(&self, ends: &[&Reporter], most: u32, counted: &mut Option<Ways>) -> u32 {
-        let is_strangers = |reporter: &&&Reporter| {
-            reporter
-                .weights
-                .iter()
-                .any(|(branch, _)| *branch != Branch::Strangers)
-        };
-        let ends: Vec<_> = ends.iter().filter(is_strangers).collect();
         let mut branches: BTreeSet<Branch> = BTreeSet::new();
-        for reporter in &ends {
+        for reporter in ends {
             branches.extend(reporter.weights.iter().map(|(branch, _)| *branch));
         }
         // A way begins with a branch and enters no other.
         let bound = u32::try_from(branches.len()).unwrap_or(u32::MAX).min(most);
-        let own = |reporter: &&&&Reporter| {
+        let own = |reporter: &&&Reporter| {
             let branch = Branch::Of(reporter.node);
             self.branches.contains_key(&branch)
         };
@@ -919,7 +970,9 @@ impl Trust {
         }
         if let Some(last) = self.pass {
             let next = self.ledger.after(last, RECHECKED_AT_ONCE);
-            self.pass = next.last().map(|last| Some(*last));
+            let is_end = next.len() < RECHECKED_AT_ONCE;
+            self.pass = next.last().filter(|_| !is_end).map(|last| Some(*last));
+            self.goes_on_at = now + BETWEEN_PASSES;
             subjects.extend(next);
         }
         let looks = subjects.into_iter();
@@ -931,8 +984,8 @@ impl Trust {
     /// When [`Trust::tick`] is due next, or the past if it is now.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        if self.is_view_old || self.pass.is_some() {
-            return Some(Timestamp::default());
+        if self.is_view_old || self.looked != self.version {
+            return Some(AT_ONCE);
         }
         let barred = self.hidden.values().filter(|hidden| !hidden.is_muted);
         [
@@ -940,6 +993,7 @@ impl Trust {
             self.ledger.next_deadline(),
             self.due.first().map(|(due, _)| *due),
             barred.map(|hidden| hidden.barred_until).min(),
+            self.pass.map(|_| self.goes_on_at),
         ]
         .into_iter()
         .flatten()

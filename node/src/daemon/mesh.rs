@@ -112,6 +112,12 @@ impl Network {
             relay_server: self.settings.relay,
             ..NetConfig::new(self.key.clone())
         };
+        // Other tests share the process.
+        #[cfg(test)]
+        let config = NetConfig {
+            memory_bytes_max: usize::MAX,
+            ..config
+        };
         match Net::start(config) {
             Ok(net) => (self.net, self.failure) = (Some(net), None),
             Err(error) => {
@@ -503,6 +509,9 @@ pub(super) fn host_name() -> String {
         String::new()
     }
 }
+
+#[cfg(test)]
+mod flood;
 
 #[cfg(test)]
 mod tests {

@@ -25,7 +25,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lymph_protocol::admission::{Admission, Caps, Standing};
+use lymph_protocol::admission::{Admission, Caps, Standing, Why};
 use lymph_protocol::audience::{Audience, Channel, CircleId};
 use lymph_protocol::digest::Epoch;
 use lymph_protocol::limits;
@@ -201,6 +201,19 @@ pub enum Heard {
         standing: Standing,
         /// About whom.
         subject: lymph_protocol::Subject,
+        /// Doing what.
+        family: lymph_protocol::family::Family,
+        /// The retraction's number: what was said before it is taken back.
+        seq: u64,
+    },
+    /// Somebody vouches for somebody, or no longer.
+    Vouch(lymph_trust::Statement),
+    /// Nobody should believe this node until then: it says different things under one number, or its key is dead.
+    Barred {
+        /// Who.
+        node: NodeId,
+        /// Until when.
+        until: Timestamp,
     },
     /// A sibling passes on what the operator wants.
     Word {
@@ -413,6 +426,8 @@ pub struct Mesh {
     next_number: u64,
     next_tidy: Timestamp,
     heard: u64,
+    /// How many gossiped frames were not let in, by reason: as many entries as there are reasons.
+    refused: BTreeMap<Why, u64>,
 }
 
 impl Mesh {
@@ -457,6 +472,7 @@ impl Mesh {
             next_number: 1,
             next_tidy: now + TIDY,
             heard: 0,
+            refused: BTreeMap::new(),
             limits,
         }
     }
@@ -590,9 +606,6 @@ impl Mesh {
 
     /// The operator lifts what stands about this here, whether or not siblings are told.
     pub fn lifted(&mut self, net: lymph_protocol::word::Net, now: Timestamp) -> Vec<Effect> {
-        if self.fleet.is_none() {
-            return Vec::new();
-        }
         let seq = now.millis().max(self.last_seq);
         let mut effects = vec![Effect::Save(Kept::Lifted(net, seq))];
         self.lifted.insert(net, seq);
@@ -876,6 +889,16 @@ impl Mesh {
     #[must_use]
     pub fn heard_count(&self) -> u64 {
         self.heard
+    }
+
+    /// How many gossiped frames were not let in since the start, by reason.
+    pub fn refused(&self) -> impl Iterator<Item = (Why, u64)> + '_ {
+        self.refused.iter().map(|(why, count)| (*why, *count))
+    }
+
+    /// Count what was not let in.
+    fn count_refused(&mut self, why: Why) {
+        *self.refused.entry(why).or_default() += 1;
     }
 
     /// Own reports that wait for their time.

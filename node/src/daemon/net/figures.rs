@@ -33,6 +33,10 @@ pub struct Figures {
     pub dials_failed: u64,
     /// Incoming connections that failed or were denied.
     pub incoming_failed: u64,
+    /// Peers that are connected and are not listened to for what they did.
+    pub graylisted: u64,
+    /// Peers that were disconnected because they brought far too much.
+    pub flooders: u64,
 }
 
 /// The same, while it changes.
@@ -52,6 +56,8 @@ pub(super) struct Counters {
     pub(super) asks_refused: AtomicU64,
     pub(super) dials_failed: AtomicU64,
     pub(super) incoming_failed: AtomicU64,
+    pub(super) graylisted: AtomicU64,
+    pub(super) flooders: AtomicU64,
 }
 
 impl Counters {
@@ -83,6 +89,8 @@ impl Counters {
             asks_refused: read(&self.asks_refused),
             dials_failed: read(&self.dials_failed),
             incoming_failed: read(&self.incoming_failed),
+            graylisted: read(&self.graylisted),
+            flooders: read(&self.flooders),
         }
     }
 }

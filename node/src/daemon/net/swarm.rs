@@ -25,6 +25,7 @@ use super::behaviour::{Behaviour, BehaviourEvent};
 use super::chance::Chance;
 use super::convert::{self, from_peer};
 use super::figures::Counters;
+use super::gossip::GRAYLIST_THRESHOLD;
 use super::judgements::Judgements;
 use super::outbox::Outbox;
 use super::peers::{self, Friends, Source};
@@ -258,6 +259,14 @@ impl Task {
         self.give_up_asking(now);
         self.close_surplus(now);
         self.keep_ways_open(now);
+        self.count_graylisted();
+    }
+
+    fn count_graylisted(&self) {
+        let gossip = &self.swarm.behaviour().gossip;
+        let scores = self.links.keys().filter_map(|peer| gossip.peer_score(peer));
+        let graylisted = scores.filter(|score| *score < GRAYLIST_THRESHOLD).count();
+        Counters::set(&self.counters.graylisted, graylisted);
     }
 
     async fn say_goodbye(mut self) {
@@ -533,7 +542,8 @@ impl Task {
         let link = self.links.get_mut(&source);
         let from = from_peer(&source);
         let may = link.is_some_and(|link| link.may_bring(message.data.len(), now));
-        let Some(from) = from.filter(|_| may && self.outbox.has_room()) else {
+        let has_room = self.outbox.has_room(self.friends.contains(&source));
+        let Some(from) = from.filter(|_| may && has_room) else {
             Counters::add(&self.counters.messages_dropped, 1);
             self.judge(&message_id, &source, MessageAcceptance::Ignore);
             self.close_if_flooding(&source);
@@ -557,6 +567,10 @@ impl Task {
         let excess = self.links.get(peer).map_or(0, |link| link.excess);
         if excess > PEER_EXCESS_MAX && !self.friends.contains(peer) {
             tracing::debug!(%peer, "a peer brings far too much");
+            let gate = &mut self.swarm.behaviour_mut().gate;
+            if gate.send_away(*peer, tokio::time::Instant::now()) {
+                Counters::add(&self.counters.flooders, 1);
+            }
             let _gone = self.swarm.disconnect_peer_id(*peer);
         }
     }

@@ -11,6 +11,7 @@ mod leaks;
 mod pairing;
 mod props;
 mod public;
+mod trusting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -36,6 +37,14 @@ use super::super::testing::overflow;
 use super::super::{Action, Engine, Input as EngineInput, Notice as EngineNotice, Settings};
 use super::pairing::Progress;
 use super::*;
+
+impl Mesh {
+    /// What holds of any node at any time: every table within its bound.
+    #[cfg(feature = "daemon")]
+    pub(crate) fn check_bounds(&self) {
+        bounds::check(self, self.limits);
+    }
+}
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const SECOND: Duration = Duration::from_secs(1);
@@ -153,7 +162,11 @@ impl Table {
             transport: Keypair::from_secret(&[number ^ 0x80; 32]).transport_id(),
             address: format!("45.9.0.{number}"),
             limits,
-            settings: Settings::default(),
+            // Nothing follows from what friends say: that has its own tests (`engine::trusting`).
+            settings: Settings {
+                holdout: 1,
+                ..Settings::default()
+            },
             engine: None,
             disk: BTreeMap::new(),
             sequence: 0,

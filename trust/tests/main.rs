@@ -1,0 +1,8 @@
+//! What the model promises, tried from outside.
+//!
+//! * `world`: a node in a mesh, in a few words; and what chance makes of it.
+//! * `decisions`: who can have an address blocked, and who cannot.
+
+mod decisions;
+#[allow(dead_code, reason = "not every test says everything")]
+mod world;
