@@ -2,7 +2,9 @@
 //!
 //! * `world`: a node in a mesh, in a few words; and what chance makes of it.
 //! * `decisions`: who can have an address blocked, and who cannot.
+//! * `voices`: what counts of all that one author says, and where a level begins.
 
 mod decisions;
+mod voices;
 #[allow(dead_code, reason = "not every test says everything")]
 mod world;

@@ -87,7 +87,14 @@ fn show(answer: &Answer, out: &mut Out) -> Result<()> {
             ]
         };
         out.table(
-            ["BRANCH", "IS", "WEIGHT", "E_b", "IN KAPPA", "REPORTERS HEARD THROUGH IT"],
+            [
+                "BRANCH",
+                "IS",
+                "WEIGHT",
+                "E_b",
+                "IN KAPPA",
+                "REPORTERS HEARD THROUGH IT",
+            ],
             answer.branches.iter().map(row),
         )?;
     }
@@ -132,7 +139,9 @@ fn in_kappa(evidence: f64, answer: &Answer) -> f64 {
 fn because(answer: &Answer) -> &'static str {
     match answer.rule {
         "evidence" => "one branch's word or so; own detectors look closer",
-        "two-paths" => "enough evidence by two ways that share nobody; new connections are slowed down",
+        "two-paths" => {
+            "enough evidence by two ways that share nobody; new connections are slowed down"
+        }
         "paths" => "enough evidence, by as many ways that share nobody as a block takes",
         "sibling" => "one of the operator's own machines reports it",
         _ => "not enough to do anything",

@@ -160,7 +160,9 @@ impl Question {
             question.note("siblings: a node is no sibling of its own".to_owned());
         }
         if question.peers().contains(STRANGERS) {
-            bail!("{STRANGERS:?} is what the branch of strangers is called: give the peer another name");
+            bail!(
+                "{STRANGERS:?} is what the branch of strangers is called: give the peer another name"
+            );
         }
         if question.peers().len() > NODES_MAX {
             bail!("more than {NODES_MAX} nodes: a node keeps no more");
