@@ -68,10 +68,10 @@ pub(super) fn answer(mut question: Question) -> Result<Answer> {
     let lies = tell_vouches(&mut trust, &question)?;
     question.notes.extend(lies);
     tell_peers(&mut trust, &question);
-    question.reports.sort_by_key(|report| {
-        // The newest last: of two by one author about the same thing the newer one holds.
-        (std::cmp::Reverse(report.age_ms), report.ttl_ms)
-    });
+    // The newest last, as they came; the order in FILE means nothing.
+    question
+        .reports
+        .sort_by_key(|report| (std::cmp::Reverse(report.age_ms), report.clone()));
     for (seq, report) in question.reports.iter().enumerate() {
         trust.hear(SUBJECT, voice(report, seq as u64), NOW);
     }
@@ -225,7 +225,7 @@ fn read(trust: &mut Trust, question: Question) -> Answer {
         score: assessment.score(),
         confidence: assessment.confidence(),
         kappa: assessment.kappa.to_f64(),
-        paths: assessment.strict_paths,
+        paths: assessment.paths,
         verdict: assessment.level.name(),
         rule: assessment.rule.map_or("none", |rule| rule.name()),
         notes: question.notes,

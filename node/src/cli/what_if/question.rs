@@ -98,7 +98,7 @@ pub(super) struct Said {
 }
 
 /// A report: when it was made, what of, and until when it lives, each in milliseconds from now.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Report {
     pub(super) by: String,
     pub(super) age_ms: u64,
