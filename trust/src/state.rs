@@ -449,6 +449,32 @@ impl Trust {
         &self.branches
     }
 
+    /// Counts up whenever whom this node believes, or how much, may have changed.
+    #[must_use]
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Those whom this node hears through its friends, the nearest first and no more than so many, and how much they weigh
+    /// in all: ten-thousandths, at least one.
+    pub fn reach(&mut self, most: usize) -> Vec<(NodeId, u16)> {
+        self.refresh();
+        let places = (0..self.graph.bound()).filter_map(|place| Index::try_from(place).ok());
+        let mut near: Vec<_> = places
+            .map(|place| (self.view.distance(place), place))
+            .filter(|(distance, _)| (1..FAR).contains(distance))
+            .map(|(distance, place)| (distance, self.graph.id(place)))
+            .collect();
+        near.sort_unstable();
+        near.truncate(most);
+        let weigh = |(_, node): (u8, NodeId)| {
+            let all: Fixed = self.weights(node).iter().map(|(_, weight)| *weight).sum();
+            let parts = all.min(Fixed::ONE).times(Fixed::ratio(10_000, 1)).to_f64();
+            (node, (parts as u16).max(1))
+        };
+        near.into_iter().map(weigh).collect()
+    }
+
     /// What one branch can say at most.
     pub fn kappa(&mut self) -> Fixed {
         self.refresh();

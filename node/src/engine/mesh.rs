@@ -14,7 +14,7 @@ mod fleet;
 mod hear;
 pub mod kept;
 pub mod pairing;
-mod peers;
+pub(super) mod peers;
 mod reporting;
 mod rng;
 pub mod shelf;
@@ -403,6 +403,8 @@ pub struct Mesh {
     known: BTreeMap<NodeId, Known>,
     transports: BTreeMap<TransportId, NodeId>,
     muted: BTreeSet<NodeId>,
+    /// Friends of friends, and what they weigh in ten-thousandths.
+    reach: BTreeMap<NodeId, u16>,
     distrusted: BTreeMap<NodeId, Timestamp>,
     dead: BTreeMap<NodeId, Kill>,
     silenced: Option<Silenced>,
@@ -452,6 +454,7 @@ impl Mesh {
             known: BTreeMap::new(),
             transports: BTreeMap::new(),
             muted: BTreeSet::new(),
+            reach: BTreeMap::new(),
             distrusted: BTreeMap::new(),
             dead: BTreeMap::new(),
             silenced: None,

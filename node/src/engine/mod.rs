@@ -223,7 +223,8 @@ impl Engine {
         now: Timestamp,
     ) {
         let me = identity.keypair.id();
-        let trusting = Trusting::new(me, self.settings.trust, &self.rules, self.seed);
+        let secret = identity.keypair.secret_number("holdout");
+        let trusting = Trusting::new(me, self.settings.trust, &self.rules, secret);
         self.trusting = Some(Box::new(trusting));
         self.mesh = Some(Box::new(Mesh::new(identity, limits, self.seed, now)));
     }
@@ -296,8 +297,8 @@ impl Engine {
         own.chain(self.detector.next_deadline())
             .chain(self.mesh.as_ref().map(|mesh| mesh.next_deadline()))
             .chain(
-                self.trust()
-                    .and_then(|trust| Some((trust.next_deadline()?, "what others say grows old"))),
+                self.trust_deadline()
+                    .map(|at| (at, "what others say grows old")),
             )
             .min_by_key(|(at, _)| *at)
     }

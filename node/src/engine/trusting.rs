@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use lymph_protocol::admission::Standing;
 use lymph_protocol::report::{Evidence, RuleHash};
@@ -27,6 +28,7 @@ use sha2::{Digest, Sha256};
 use super::breaker::{Spender, Why};
 use super::decision::{Decision, DetectionId, Kind, Origin};
 use super::ladder::Rung;
+use super::mesh::peers::REACH_MAX;
 use super::mesh::{Kept, KeptKey};
 use super::record::Record;
 use super::target::Target;
@@ -34,6 +36,8 @@ use super::{Action, Engine, Lifted, families, policy};
 
 /// Days of which it is remembered what happened to those who were left alone: a month.
 const HELD_OUT_DAYS: u32 = 30;
+/// How often the mesh is told anew who is no stranger: it is worked out for thousands.
+const REACH_EVERY: Duration = Duration::from_secs(60);
 /// Names in a reason.
 const NAMES_MAX: usize = 4;
 
@@ -88,6 +92,9 @@ pub(super) struct Trusting {
     /// The rules that this node has too.
     known_rules: BTreeSet<[u8; 8]>,
     secret: u64,
+    /// The version of trust at which the mesh was told who is no stranger, and when it is told next.
+    reached: u64,
+    reach_at: Timestamp,
     /// Attacks by those who were left alone, by day.
     held_out: BTreeMap<u32, u64>,
 }
@@ -107,6 +114,8 @@ impl Trusting {
                 .map(|scenario| scenario.hash)
                 .collect(),
             secret,
+            reached: 0,
+            reach_at: Timestamp::from_millis(1),
             held_out: BTreeMap::new(),
         }
     }
@@ -268,9 +277,26 @@ impl Engine {
         trusting
             .held_out
             .retain(|day, _| today.saturating_sub(*day) < HELD_OUT_DAYS);
-        for change in trusting.trust.tick(now) {
+        let changes = trusting.trust.tick(now);
+        if trusting.trust.version() != trusting.reached && trusting.reach_at <= now {
+            trusting.reached = trusting.trust.version();
+            trusting.reach_at = now + REACH_EVERY;
+            if let Some(mesh) = &mut self.mesh {
+                mesh.set_reach(trusting.trust.reach(REACH_MAX).into_iter());
+            }
+        }
+        for change in changes {
             self.follow(change, now, actions);
         }
+    }
+
+    /// When [`Engine::tick_trust`] is due.
+    pub(super) fn trust_deadline(&self) -> Option<Timestamp> {
+        let trusting = self.trusting.as_ref()?;
+        let is_behind = trusting.trust.version() != trusting.reached;
+        let reach_at = Some(trusting.reach_at).filter(|_| is_behind);
+        let own = trusting.trust.next_deadline();
+        own.into_iter().chain(reach_at).min()
     }
 
     /// An address is at another level, or was spoken of again.

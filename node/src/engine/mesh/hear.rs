@@ -123,6 +123,7 @@ impl Mesh {
         let me = self.keypair.id();
         let (known, muted, dead, distrusted) =
             (&self.known, &self.muted, &self.dead, &self.distrusted);
+        let reach = &self.reach;
         let standing = |node: NodeId| match known.get(&node) {
             // Our own words from outside: whose they are is seen when the signature is checked.
             _ if node == me => Standing::Vouched(10_000),
@@ -138,7 +139,10 @@ impl Mesh {
             Some(known) => Standing::Vouched(known.weight.0),
             // Whoever knows the fleet's secret is a sibling, even before they have introduced themselves.
             None if matches!(audience, Audience::Fleet(_)) => Standing::Sibling,
-            None => Standing::Stranger,
+            None => match reach.get(&node) {
+                Some(weight) => Standing::Vouched(*weight),
+                None => Standing::Stranger,
+            },
         };
         self.admission
             .first(from, path, audience, bytes, now, standing)

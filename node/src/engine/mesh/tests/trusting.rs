@@ -455,6 +455,43 @@ fn what_only_a_lowered_threshold_caught_is_told_to_nobody() {
 }
 
 #[test]
+fn friends_of_friends_have_room_apart_from_strangers() {
+    let mut table = friends(2);
+    let [honest, stranger] = [0x71, 0x72].map(|number| Keypair::from_secret(&[number; 32]));
+    table.vouches(1, honest.id());
+    table.run(MINUTE * 2);
+    let standing = |table: &Table, who: &Keypair| table.mesh(0).standing(who.id());
+    assert!(matches!(standing(&table, &honest), Standing::Vouched(1..)));
+    assert_eq!(standing(&table, &stranger), Standing::Stranger);
+    // Strangers say as much as they may; the friend's friend is heard all the same.
+    let topic = Audience::Public.topic(Object::Report(report(EVIL, 1)).channel(), 1);
+    let now = table.now;
+    let hear = |table: &mut Table, who: &Keypair, n: u64| {
+        let said = Report {
+            slot: Slot::of(now),
+            ..report(&format!("5.9.{}.{}", n / 250, n % 250), now.millis() + n)
+        };
+        let said = sign(who, Object::Report(said), Audience::Public);
+        let from = table.machines[usize::try_from(n % 2).unwrap() + 1].transport;
+        table.frame(0, from, &topic, said.bytes())
+    };
+    let mut heard = 0;
+    for n in 1..4_000 {
+        // The peers that hand it on are not slowed down themselves.
+        table.now = table.now + Duration::from_millis(12);
+        heard += u32::from(hear(&mut table, &stranger, n) == Judgement::Accept);
+    }
+    assert!(heard < 3_500, "strangers have their pool: {heard}");
+    assert_eq!(hear(&mut table, &stranger, 4_001), Judgement::Ignore);
+    assert_eq!(hear(&mut table, &honest, 4_002), Judgement::Accept);
+    // Nor is anybody no stranger any more for whom nobody vouches.
+    let friend = table.id(1);
+    table.ask_mesh(0, MeshRequest::Revoke(friend));
+    table.run(MINUTE * 2);
+    assert_eq!(standing(&table, &honest), Standing::Stranger);
+}
+
+#[test]
 fn thresholds_are_the_policys() {
     assert_eq!(numbers::BLOCK_PATHS, 3);
     assert_eq!(numbers::THROTTLE_PATHS, 2);
