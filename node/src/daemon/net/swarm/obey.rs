@@ -4,7 +4,7 @@
 //! libp2p, or `ways` for whatever is dialled.
 
 use libp2p::PeerId;
-use libp2p::gossipsub::{IdentTopic, MessageAcceptance, TopicHash};
+use libp2p::gossipsub::{IdentTopic, MessageAcceptance, MessageId, PublishError, TopicHash};
 
 use super::super::ask::{ASK_BYTES_MAX, Answer};
 use super::super::convert::{self, to_peer};
@@ -102,27 +102,77 @@ impl Task {
     }
 
     fn publish(&mut self, topic: String, bytes: Vec<u8>) {
-        let length = bytes.len();
-        let why = if length > MESSAGE_BYTES_MAX || topic.len() > TOPIC_BYTES_MAX {
-            "too long".to_owned()
-        } else {
-            let hash = TopicHash::from_raw(&topic);
-            let raised = self.raise_to_flood(&topic, &hash);
-            let gossip = &mut self.swarm.behaviour_mut().gossip;
-            let published = gossip.publish(hash, bytes);
-            for peer in raised {
-                gossip.remove_explicit_peer(&peer);
+        if bytes.len() > MESSAGE_BYTES_MAX || topic.len() > TOPIC_BYTES_MAX {
+            let why = "too long".to_owned();
+            return self.outbox.say(Word::NotPublished { topic, why });
+        }
+        let now = tokio::time::Instant::now();
+        if self.unsent.is_busy(now) {
+            return self.keep_unsent(topic, bytes);
+        }
+        if let Some(id) = self.try_to_publish(topic, bytes) {
+            self.not_taken(id, now);
+        }
+    }
+
+    /// Try again what nobody could take, as far as somebody takes it now.
+    pub(super) fn publish_unsent(&mut self) {
+        let now = tokio::time::Instant::now();
+        let me = *self.swarm.local_peer_id();
+        for id in self.unsent.again(now) {
+            Counters::add(&self.counters.retried, 1);
+            self.judge(&id, &me, MessageAcceptance::Accept);
+        }
+        while let Some((topic, bytes)) = self.unsent.due(now) {
+            match self.try_to_publish(topic, bytes) {
+                None => self.unsent.worked(),
+                Some(id) => self.not_taken(id, now),
             }
-            match published {
-                Ok(_) => {
-                    Counters::add(&self.counters.messages_out, 1);
-                    Counters::add(&self.counters.bytes_out, length);
-                    return;
-                }
-                Err(error) => error.to_string(),
+        }
+        self.count_unsent();
+    }
+
+    fn not_taken(&mut self, id: MessageId, now: tokio::time::Instant) {
+        let lost = self.unsent.failed(id, now);
+        Counters::add(&self.counters.lost, lost);
+        self.count_unsent();
+    }
+
+    fn keep_unsent(&mut self, topic: String, bytes: Vec<u8>) {
+        for (topic, _) in self.unsent.push((topic, bytes)) {
+            Counters::add(&self.counters.lost, 1);
+            let why = "too many wait".to_owned();
+            self.outbox.say(Word::NotPublished { topic, why });
+        }
+        self.count_unsent();
+    }
+
+    fn count_unsent(&self) {
+        Counters::set(&self.counters.unsent, self.unsent.len());
+    }
+
+    /// Publish a message. Its id comes back if all who should hear it have too much to read already.
+    fn try_to_publish(&mut self, topic: String, bytes: Vec<u8>) -> Option<MessageId> {
+        let (id, length) = (gossip::id_of(&topic, &bytes), bytes.len());
+        let hash = TopicHash::from_raw(&topic);
+        let raised = self.raise_to_flood(&topic, &hash);
+        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        let published = gossip.publish(hash, bytes);
+        for peer in raised {
+            gossip.remove_explicit_peer(&peer);
+        }
+        match published {
+            Ok(_) | Err(PublishError::AllQueuesFull(_)) => {
+                Counters::add(&self.counters.messages_out, 1);
+                Counters::add(&self.counters.bytes_out, length);
+                published.is_err().then_some(id)
             }
-        };
-        self.outbox.say(Word::NotPublished { topic, why });
+            Err(error) => {
+                let why = error.to_string();
+                self.outbox.say(Word::NotPublished { topic, why });
+                None
+            }
+        }
     }
 
     /// gossipsub floods all topics or none. Explicit peers get every message, so on a topic that floods everybody is
