@@ -1,7 +1,23 @@
 //! Whom a node believes, and how much. Pure: time comes in, nothing is global.
-//!
-//! A node believes nobody until it hears from others, and there is no way to hear from others yet: this
-//! crate holds the identity that beliefs will be about, and no rule of its own.
 #![warn(missing_docs, clippy::wildcard_enum_match_arm)]
 
+pub mod bound;
+pub mod fixed;
+pub mod graph;
+mod ledger;
+mod paths;
+pub mod policy;
+pub mod record;
+mod state;
+pub mod verdict;
+mod view;
+mod walk;
+
+pub use graph::{Graph, Statement};
+pub use ledger::Voice;
 pub use lymph_protocol::NodeId;
+pub use policy::Parameters;
+pub use record::Record;
+pub use state::{Change, Standing, Trust, Vouchee};
+pub use verdict::{Assessment, Level, Rule};
+pub use view::{Branch, Kin};

@@ -312,7 +312,32 @@ pub enum Trust {
     /// Whom this machine vouches for, and who vouches for it.
     #[command(after_help = "Example: lymph trust list")]
     List,
+    /// What a node would decide about an address that others report. Offline: no daemon is asked.
+    #[command(after_help = WHAT_IF)]
+    WhatIf {
+        /// The question, as JSON; - for the standard input.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
 }
+
+const WHAT_IF: &str = r#"FILE is one JSON object. Peers have any names; all but "ego" may be left out:
+  {"ego": "me", "now": 1700000000,
+   "vouches": [{"from": "me", "to": "ann", "weight": 1, "seq": 7, "expires": 1707000000}, …],
+   "siblings": ["my-other-server"], "muted": [], "strangers": [],
+   "experience": {"ann": {"a": 3, "b": 0}},
+   "reports": [{"by": "ann", "age_s": 60, "evidence": "handshake", "rule_known": true,
+                "ttl_s": 86400, "family": "ssh-auth"}, …],
+   "params": {"alpha": 0.8, "W0": 4, "hops": 4, "kappa": 0.02,
+              "k": 3, "block_at": 2.5, "gate_q": 0.25}}
+
+"evidence" is handshake or spoofable.
+A weight of 0 revokes; weights are rounded to ten-thousandths.
+Of two vouches of one node for another the higher "seq" holds, without "seq" the later in FILE.
+Without "kappa" the formula holds. Keys that are not known are passed over.
+The words are those of docs/trust.md.
+
+Example: lymph trust what-if question.json --json"#;
 
 /// `lymph fleet`.
 #[derive(Debug, Subcommand)]

@@ -149,6 +149,7 @@ fn preview(global: &Global, out: &mut Out) -> Result<()> {
 
 pub(super) fn trust(global: &Global, command: &Trust, out: &mut Out) -> Result<()> {
     match command {
+        Trust::WhatIf { file } => super::what_if::run(file, out),
         Trust::List => {
             let view = view(global)?;
             if out.json {

@@ -27,6 +27,7 @@ mod replay;
 mod rules;
 mod run;
 mod status;
+mod what_if;
 mod why;
 
 use std::io::{self, Write};

@@ -189,6 +189,7 @@ impl Node {
                     Lifted::ByOperator => "lifted by the operator",
                     Lifted::Protected => "it is protected",
                     Lifted::NoRoom => "the table is full",
+                    Lifted::Disbelieved => "what others say of it weighs too little by now",
                 };
                 tracing::debug!("{} of {target} ends: {why}", kind.name());
             }

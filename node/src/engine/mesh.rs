@@ -14,7 +14,7 @@ mod fleet;
 mod hear;
 pub mod kept;
 pub mod pairing;
-mod peers;
+pub(super) mod peers;
 mod reporting;
 mod rng;
 pub mod shelf;
@@ -201,6 +201,19 @@ pub enum Heard {
         standing: Standing,
         /// About whom.
         subject: lymph_protocol::Subject,
+        /// Doing what.
+        family: lymph_protocol::family::Family,
+        /// The retraction's number: what was said before it is taken back.
+        seq: u64,
+    },
+    /// Somebody vouches for somebody, or no longer.
+    Vouch(lymph_trust::Statement),
+    /// Nobody should believe this node until then: it says different things under one number, or its key is dead.
+    Barred {
+        /// Who.
+        node: NodeId,
+        /// Until when.
+        until: Timestamp,
     },
     /// A sibling passes on what the operator wants.
     Word {
@@ -390,6 +403,8 @@ pub struct Mesh {
     known: BTreeMap<NodeId, Known>,
     transports: BTreeMap<TransportId, NodeId>,
     muted: BTreeSet<NodeId>,
+    /// Friends of friends, and what they weigh in ten-thousandths.
+    reach: BTreeMap<NodeId, u16>,
     distrusted: BTreeMap<NodeId, Timestamp>,
     dead: BTreeMap<NodeId, Kill>,
     silenced: Option<Silenced>,
@@ -443,6 +458,7 @@ impl Mesh {
             known: BTreeMap::new(),
             transports: BTreeMap::new(),
             muted: BTreeSet::new(),
+            reach: BTreeMap::new(),
             distrusted: BTreeMap::new(),
             dead: BTreeMap::new(),
             silenced: None,
@@ -599,9 +615,6 @@ impl Mesh {
 
     /// The operator lifts what stands about this here, whether or not siblings are told.
     pub fn lifted(&mut self, net: lymph_protocol::word::Net, now: Timestamp) -> Vec<Effect> {
-        if self.fleet.is_none() {
-            return Vec::new();
-        }
         let seq = now.millis().max(self.last_seq);
         let mut effects = vec![Effect::Save(Kept::Lifted(net, seq))];
         self.lifted.insert(net, seq);

@@ -1,5 +1,6 @@
 //! What the operator asks for, carried out. The allowlist stands above the operator too.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use lymph_protocol::Timestamp;
@@ -193,6 +194,14 @@ impl Engine {
             taken_back.count += 1;
             if taken_back.decisions.len() < SHOWN_MAX {
                 taken_back.decisions.push(decision);
+            }
+        }
+        if false_positive {
+            // Those who said so were wrong, also if what rested on it has ended by itself.
+            let targets = taken_back.decisions.iter().map(|decision| decision.target);
+            let targets: BTreeSet<_> = targets.chain(which.target).collect();
+            for target in targets {
+                self.refute(target, now, actions);
             }
         }
         taken_back

@@ -5,6 +5,7 @@ use lymph_protocol::ask::{Answer, Ask, Refusal as No};
 use lymph_protocol::audience::Audience;
 use lymph_protocol::limits;
 use lymph_protocol::signed::{BadSignature, Kind, Object, Signed, Verified};
+use lymph_protocol::vouch::Minute;
 use lymph_protocol::word::Wish;
 use lymph_protocol::{NodeId, Timestamp, TransportId};
 
@@ -152,6 +153,7 @@ impl Mesh {
         let me = self.keypair.id();
         let (known, muted, dead, distrusted) =
             (&self.known, &self.muted, &self.dead, &self.distrusted);
+        let reach = &self.reach;
         let standing = |node: NodeId| match known.get(&node) {
             // Our own words from outside: whose they are is seen when the signature is checked.
             _ if node == me => Standing::Vouched(10_000),
@@ -167,7 +169,10 @@ impl Mesh {
             Some(known) => Standing::Vouched(known.weight.0),
             // Whoever knows the fleet's secret is a sibling, even before they have introduced themselves.
             None if matches!(audience, Audience::Fleet(_)) => Standing::Sibling,
-            None => Standing::Stranger,
+            None => match reach.get(&node) {
+                Some(weight) => Standing::Vouched(*weight),
+                None => Standing::Stranger,
+            },
         };
         self.admission
             .first(from, path, audience, bytes, now, standing)
@@ -316,6 +321,10 @@ impl Mesh {
             if self.known.contains_key(&author) || self.distrusted.len() < STRANGERS_MAX {
                 self.distrusted.insert(author, object.object().expires());
                 effects.push(Effect::Notice(Notice::Equivocated(author)));
+                effects.push(Effect::Heard(Heard::Barred {
+                    node: author,
+                    until: object.object().expires(),
+                }));
             }
             return Err(Refusal::Ignore(Why::Muted));
         }
@@ -379,20 +388,31 @@ impl Mesh {
                         author,
                         standing,
                         subject: retraction.subject,
+                        family: retraction.family,
+                        seq: retraction.seq,
                     }));
                 }
             }
-            Object::Vouch(vouch) if vouch.subject == me => {
-                self.vouched_by(author, Some(vouch.expires), effects)
+            Object::Vouch(_) | Object::Revocation(_) => {
+                self.heard_vouch(object, effects);
+                match object.object() {
+                    Object::Vouch(vouch) if vouch.subject == me => {
+                        self.vouched_by(author, Some(vouch.expires), effects)
+                    }
+                    Object::Revocation(revocation) if revocation.subject == me => {
+                        self.vouched_by(author, None, effects)
+                    }
+                    _ => {}
+                }
             }
-            Object::Revocation(revocation) if revocation.subject == me => {
-                self.vouched_by(author, None, effects)
-            }
-            Object::Vouch(_) | Object::Revocation(_) => {}
             Object::Kill(kill) => {
                 let is_known = self.known.contains_key(&author);
                 if is_known || self.dead.len() < STRANGERS_MAX {
                     self.dead.insert(author, *kill);
+                    effects.push(Effect::Heard(Heard::Barred {
+                        node: author,
+                        until: Timestamp::MAX,
+                    }));
                 }
                 if is_known {
                     effects.push(Effect::Save(Kept::Dead(author, kill.successor)));
@@ -424,6 +444,39 @@ impl Mesh {
                 }));
             }
         }
+    }
+
+    /// Who vouches for whom, as trust counts it.
+    fn heard_vouch(&self, object: &Verified<Object>, effects: &mut Vec<Effect>) {
+        let (subject, weight, seq, issued, expires) = match object.object() {
+            Object::Vouch(vouch) => (
+                vouch.subject,
+                vouch.weight.0,
+                vouch.seq,
+                vouch.issued,
+                vouch.expires,
+            ),
+            Object::Revocation(revocation) => (
+                revocation.subject,
+                0,
+                revocation.seq,
+                revocation.issued,
+                revocation.expires,
+            ),
+            _ => return,
+        };
+        if !self.consumes(object.audience()) && !self.known.contains_key(&object.author()) {
+            return;
+        }
+        effects.push(Effect::Heard(Heard::Vouch(lymph_trust::Statement {
+            issuer: object.author(),
+            subject,
+            weight,
+            seq,
+            expires,
+            // Whatever was said before it ends by then.
+            kept_until: Minute::of(issued.start() + limits::VOUCH_LIFE_MAX).max(expires),
+        })));
     }
 
     fn vouched_by(
@@ -491,6 +544,7 @@ impl Mesh {
                 wish: word.wish.clone(),
             }));
         }
+        self.heard_vouch(object, effects);
         let mut unsaid = Vec::new();
         self.shelve(object, now, &mut unsaid);
         for report in object.reports() {

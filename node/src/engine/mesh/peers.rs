@@ -20,6 +20,9 @@ const CONTACT_LIFE: std::time::Duration = std::time::Duration::from_secs(30 * 24
 /// How much later than the first of a pair the second one compares.
 const SECOND_LOOK: std::time::Duration = std::time::Duration::from_secs(5);
 
+/// Friends of friends that are told from strangers.
+pub(in crate::engine) const REACH_MAX: usize = 4_096;
+
 /// Pages of a peer's vouches that are read at once: 32,000 of them.
 const VOUCH_PAGES: u32 = 64;
 
@@ -38,8 +41,16 @@ impl Mesh {
         match self.known.get(&node) {
             Some(known) if known.degree == Degree::Sibling => Standing::Sibling,
             Some(known) => Standing::Vouched(known.weight.0),
-            None => Standing::Stranger,
+            None => match self.reach.get(&node) {
+                Some(weight) => Standing::Vouched(*weight),
+                None => Standing::Stranger,
+            },
         }
+    }
+
+    /// Whom those we know vouch for, and so on, and how much they weigh: what they say has room apart from what strangers say.
+    pub fn set_reach(&mut self, reach: impl Iterator<Item = (NodeId, u16)>) {
+        self.reach = reach.take(REACH_MAX).collect();
     }
 
     /// The node that uses a transport, if it was paired with.

@@ -1,0 +1,337 @@
+//! Who says what about whom: the reports that are alive, by address, one voice for each author, family and class of evidence:
+//! whoever saw a thing well and then something like it badly has still seen the first.
+//!
+//! Full, it gives up the word of those who weigh least here, and of that what ends soonest. Weights are compared by the power
+//! of four that they are in, as they were when the voice was heard: a crowd that shares what one fooled node gives it takes
+//! the place of nobody who weighs more than one of the crowd.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use lymph_protocol::family::Family;
+use lymph_protocol::report::{Evidence, Report};
+use lymph_protocol::{NodeId, Subject, Timestamp};
+
+use crate::fixed::Fixed;
+use crate::policy::{CLOCK_SLACK, REPORTS_MAX, VOICES_MAX};
+use crate::verdict::Level;
+
+/// What somebody says about an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Voice {
+    /// Who.
+    pub by: NodeId,
+    /// What kind of thing they saw.
+    pub family: Family,
+    /// When we heard it.
+    pub heard_at: Timestamp,
+    /// When they say it was.
+    pub said_at: Timestamp,
+    /// When it is forgotten.
+    pub expires: Timestamp,
+    /// Whether somebody else can have sent it in that name.
+    pub is_spoofable: bool,
+    /// Whether this node knows the rule by which it was seen.
+    pub is_rule_known: bool,
+    /// Its number.
+    pub seq: u64,
+    /// The author took it back.
+    pub is_retracted: bool,
+}
+
+impl Voice {
+    /// What a checked report says.
+    #[must_use]
+    pub fn of(report: &Report, by: NodeId, is_rule_known: bool, now: Timestamp) -> Self {
+        Voice {
+            by,
+            family: report.family,
+            heard_at: now,
+            said_at: report.time(),
+            // A clock that is ahead makes nothing live longer than it says.
+            expires: report.expires().min(now + report.ttl()),
+            is_spoofable: report.evidence == Evidence::Spoofable,
+            is_rule_known,
+            seq: report.seq,
+            is_retracted: false,
+        }
+    }
+
+    /// How old it is: since we heard it, or as it says of itself, less what clocks differ.
+    pub(crate) fn age(&self, now: Timestamp) -> Duration {
+        let said = now.since(self.said_at).saturating_sub(CLOCK_SLACK);
+        now.since(self.heard_at).max(said)
+    }
+}
+
+/// What is known of one address.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct About {
+    /// Sorted by author, family and class.
+    pub(crate) voices: Vec<Voice>,
+    pub(crate) level: Level,
+    pub(crate) since: Timestamp,
+    /// Whose word counted while the level was above clear.
+    pub(crate) contributors: BTreeSet<NodeId>,
+    /// The last count of ways, for whom it was made, and in which view.
+    pub(crate) ways: Option<Ways>,
+}
+
+/// A count of ways: it holds as long as the view does and nobody of them falls away.
+#[derive(Clone, Debug)]
+pub(crate) struct Ways {
+    pub(crate) view: u64,
+    pub(crate) to: Vec<NodeId>,
+    pub(crate) count: u32,
+}
+
+/// How many classes of weight there are: see [`rank_of`].
+const RANKS: usize = 8;
+
+/// In which class a weight, all branches together, is: 0 for nothing, 7 from a quarter on, one less for each quarter of that.
+pub(crate) fn rank_of(weight: Fixed) -> usize {
+    match weight {
+        Fixed::ZERO => 0,
+        _ => {
+            let quarters = weight.min(Fixed::ONE).to_bits().leading_zeros() as usize;
+            let least = Fixed::ONE.to_bits().leading_zeros() as usize;
+            (RANKS - 1)
+                .saturating_sub((quarters - least).saturating_sub(1) / 2)
+                .max(1)
+        }
+    }
+}
+
+type Key = (Timestamp, Subject, NodeId, Family, Class);
+
+/// How good evidence is, the worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Class {
+    Spoofable,
+    RuleUnknown,
+    RuleKnown,
+}
+
+impl Class {
+    const fn of(voice: &Voice) -> Self {
+        match (voice.is_spoofable, voice.is_rule_known) {
+            (true, _) => Class::Spoofable,
+            (false, false) => Class::RuleUnknown,
+            (false, true) => Class::RuleKnown,
+        }
+    }
+}
+
+/// See the head of the file.
+#[derive(Clone, Debug)]
+pub(crate) struct Ledger {
+    subjects: BTreeMap<Subject, About>,
+    /// The voices, by how much their authors weighed when we heard them.
+    ranks: [BTreeSet<Key>; RANKS],
+    max: usize,
+}
+
+impl Ledger {
+    pub(crate) const fn new() -> Self {
+        Ledger {
+            subjects: BTreeMap::new(),
+            ranks: [const { BTreeSet::new() }; RANKS],
+            max: REPORTS_MAX,
+        }
+    }
+
+    /// One address of it, to look at.
+    pub(crate) fn only(&self, subject: Subject) -> Ledger {
+        let mut only = Ledger::new();
+        let about = self.subjects.get(&subject).cloned();
+        only.subjects.extend(about.map(|about| (subject, about)));
+        only
+    }
+
+    pub(crate) fn set_room(&mut self, max: usize) {
+        self.max = max.max(1);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ranks.iter().map(BTreeSet::len).sum()
+    }
+
+    pub(crate) fn about(&self, subject: Subject) -> Option<&About> {
+        self.subjects.get(&subject)
+    }
+
+    pub(crate) fn about_mut(&mut self, subject: Subject) -> Option<&mut About> {
+        self.subjects.get_mut(&subject)
+    }
+
+    pub(crate) fn subjects(&self) -> impl Iterator<Item = (Subject, &About)> {
+        self.subjects
+            .iter()
+            .map(|(subject, about)| (*subject, about))
+    }
+
+    /// The next addresses after one.
+    pub(crate) fn after(&self, last: Option<Subject>, most: usize) -> Vec<Subject> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let from = last.map_or(Unbounded, Excluded);
+        let rest = self.subjects.range((from, Unbounded));
+        rest.take(most).map(|(subject, _)| *subject).collect()
+    }
+
+    /// Hear a voice of somebody of a rank. Whether anything is new; the address about which somebody had to be forgotten for it.
+    pub(crate) fn hear(
+        &mut self,
+        subject: Subject,
+        voice: Voice,
+        rank: usize,
+        now: Timestamp,
+    ) -> (bool, Option<Subject>) {
+        if voice.expires <= now {
+            return (false, None);
+        }
+        let rank = rank.min(RANKS - 1);
+        let key = |voice: &Voice| {
+            let class = Class::of(voice);
+            (voice.expires, subject, voice.by, voice.family, class)
+        };
+        let about = self.subjects.get(&subject);
+        let of_kind = about.map(|about| &about.voices[about.of_kind(voice.by, voice.family)]);
+        let back = of_kind.into_iter().flatten().filter(|old| old.is_retracted);
+        let back: Vec<Voice> = back.copied().collect();
+        if back.iter().any(|old| old.seq >= voice.seq) {
+            return (false, None);
+        }
+        // Whoever says it again has taken nothing back.
+        for old in &back {
+            self.forget(key(old));
+        }
+        let about = self.subjects.get(&subject);
+        let place = about.map(|about| about.place(&voice));
+        if let (Some(about), Some(Ok(place))) = (about, place) {
+            let old = about.voices[place];
+            if old.seq >= voice.seq {
+                return (false, None);
+            }
+            self.remove(&key(&old));
+            self.ranks[rank].insert(key(&voice));
+            if let Some(about) = self.subjects.get_mut(&subject) {
+                about.voices[place] = voice;
+            }
+            return (true, None);
+        }
+        if let Some(about) = about.filter(|about| about.voices.len() >= VOICES_MAX) {
+            let keys: Vec<Key> = about.voices.iter().map(key).collect();
+            let least = (0..rank).find_map(|rank| {
+                let of_rank = keys.iter().filter(|key| self.ranks[rank].contains(key));
+                of_rank.min().copied()
+            });
+            let Some(least) = least else {
+                return (false, None);
+            };
+            self.forget(least);
+        }
+        let mut dropped = None;
+        if self.len() >= self.max {
+            let least = self.ranks[..=rank].iter().find_map(BTreeSet::first);
+            let Some(least) = least.copied() else {
+                return (false, None);
+            };
+            self.forget(least);
+            dropped = Some(least.1);
+        }
+        self.ranks[rank].insert(key(&voice));
+        let about = self.subjects.entry(subject).or_default();
+        if let Err(place) = about.place(&voice) {
+            about.voices.insert(place, voice);
+        }
+        (true, dropped)
+    }
+
+    fn remove(&mut self, key: &Key) {
+        // Most are found at once: who is heard weighs something.
+        let _ = self.ranks.iter_mut().rev().any(|rank| rank.remove(key));
+    }
+
+    /// An author takes back what they said before. Whether there was anything.
+    pub(crate) fn retract(
+        &mut self,
+        by: NodeId,
+        subject: Subject,
+        family: Family,
+        seq: u64,
+    ) -> bool {
+        let Some(about) = self.subjects.get_mut(&subject) else {
+            return false;
+        };
+        let of_kind = about.of_kind(by, family);
+        let mut is_news = false;
+        for voice in &mut about.voices[of_kind] {
+            let is_meant = voice.seq < seq && !voice.is_retracted;
+            voice.is_retracted |= is_meant;
+            is_news |= is_meant;
+        }
+        is_news
+    }
+
+    fn forget(&mut self, key: Key) {
+        self.remove(&key);
+        let (_, subject, by, family, class) = key;
+        if let Some(about) = self.subjects.get_mut(&subject)
+            && let Ok(place) = about.place_of((by, family, class))
+        {
+            about.voices.remove(place);
+        }
+    }
+
+    /// Forget an address of which nobody speaks any more.
+    pub(crate) fn leave(&mut self, subject: Subject) {
+        if let Some(about) = self.subjects.get(&subject)
+            && about.voices.is_empty()
+            && about.level == Level::Clear
+        {
+            self.subjects.remove(&subject);
+        }
+    }
+
+    /// Forget what is over: about whom that was.
+    pub(crate) fn forget_before(&mut self, now: Timestamp) -> BTreeSet<Subject> {
+        let mut subjects = BTreeSet::new();
+        while let Some(first) = self.next().filter(|first| first.0 <= now) {
+            self.forget(first);
+            subjects.insert(first.1);
+        }
+        subjects
+    }
+
+    fn next(&self) -> Option<Key> {
+        let firsts = self.ranks.iter().filter_map(BTreeSet::first);
+        firsts.min().copied()
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
+        self.next().map(|key| key.0)
+    }
+}
+
+impl About {
+    fn place(&self, voice: &Voice) -> Result<usize, usize> {
+        self.place_of((voice.by, voice.family, Class::of(voice)))
+    }
+
+    fn place_of(&self, key: (NodeId, Family, Class)) -> Result<usize, usize> {
+        let key_of = |voice: &Voice| (voice.by, voice.family, Class::of(voice));
+        self.voices.binary_search_by_key(&key, key_of)
+    }
+
+    /// All that an author says of one family.
+    fn of_kind(&self, by: NodeId, family: Family) -> std::ops::Range<usize> {
+        let key = |voice: &Voice| (voice.by, voice.family);
+        let first = self
+            .voices
+            .partition_point(|voice| key(voice) < (by, family));
+        let after = self
+            .voices
+            .partition_point(|voice| key(voice) <= (by, family));
+        first..after
+    }
+}

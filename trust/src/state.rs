@@ -1,0 +1,1082 @@
+//! All that one node believes, and what follows when it hears something new.
+//!
+//! Three things decide: whom its owner vouches for, what it saw itself, and bounded walks over others' vouches. Everything
+//! here is a function of what was put in, not of the order, but for what hysteresis remembers. Weights are worked out when
+//! somebody reports and kept until the graph changes where it matters.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use lymph_protocol::family::Family;
+use lymph_protocol::{NodeId, Subject, Timestamp};
+
+use crate::fixed::Fixed;
+use crate::graph::{Changed, Graph, Index, Statement};
+use crate::ledger::{About, Ledger, Voice, Ways, rank_of};
+use crate::policy::{
+    CONFIRM_WITHIN, NODES_MAX, Parameters, RECORDS_MAX, REFUTING_BRANCHES, THROTTLE_PATHS,
+};
+use crate::record::{Counts, Network, Record, day_of};
+use crate::verdict::{self, Assessment, Level, Reporter, Rule};
+use crate::view::{Branch, FAR, Kin, Root, View};
+use crate::{paths, walk};
+
+/// How often an address about which something is done is looked at again while nothing new is heard.
+const RECHECK: Duration = Duration::from_secs(5 * 60);
+/// Addresses that are looked at again in one go after whom we believe has changed.
+const RECHECKED_AT_ONCE: usize = 500;
+/// And how long after the last go.
+const BETWEEN_PASSES: Duration = Duration::from_millis(10);
+/// What is due at once is due since then.
+const AT_ONCE: Timestamp = Timestamp::from_millis(1);
+/// Contributors that are remembered of one address.
+const CONTRIBUTORS_MAX: usize = 256;
+
+/// An address is at another level than before, or is at one and has been spoken of again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Which address.
+    pub subject: Subject,
+    /// Where it was.
+    pub from: Level,
+    /// Where it is.
+    pub to: Level,
+    /// Which rule says so.
+    pub rule: Option<Rule>,
+    /// Until when a block may last at most.
+    pub until: Timestamp,
+}
+
+/// Whom this node vouches for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vouchee {
+    /// What they are to us.
+    pub kin: Kin,
+    /// Ten-thousandths.
+    pub weight: u16,
+}
+
+/// Somebody who is not there for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Hidden {
+    place: Option<Index>,
+    is_muted: bool,
+    /// They lie, until then; or their key is dead, for ever.
+    barred_until: Timestamp,
+}
+
+/// How well a node is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Branches of its own: friends, siblings, members together.
+    pub branches: usize,
+    /// Siblings among them.
+    pub siblings: usize,
+    /// Nodes whose word counts here.
+    pub heard: usize,
+    /// How many must be fooled, or corrupt, before somebody innocent can be blocked; `None` if nobody but siblings can make
+    /// this node block.
+    pub must_be_fooled: Option<u32>,
+}
+
+/// See the head of the file.
+#[derive(Clone, Debug)]
+pub struct Trust {
+    me: NodeId,
+    parameters: Parameters,
+    graph: Graph,
+    vouchees: BTreeMap<NodeId, (Vouchee, Option<Index>)>,
+    hidden: BTreeMap<NodeId, Hidden>,
+    my_place: Option<Index>,
+    view: View,
+    is_view_old: bool,
+    /// Counts up with every change of whom we believe.
+    version: u64,
+    /// At which version everything about which something is done was looked at.
+    looked: u64,
+    branches: BTreeMap<Branch, Fixed>,
+    kappa: Fixed,
+    weights: BTreeMap<NodeId, Arc<[(Branch, Fixed)]>>,
+    records: BTreeMap<NodeId, Record>,
+    qualities: BTreeMap<NodeId, (u32, [Fixed; 9])>,
+    assumed: BTreeMap<NodeId, Counts>,
+    earned: BTreeSet<NodeId>,
+    strangers: BTreeSet<NodeId>,
+    ledger: Ledger,
+    due: BTreeSet<(Timestamp, Subject)>,
+    due_at: BTreeMap<Subject, Timestamp>,
+    /// How many addresses are still to be looked at since whom we believe changed, and after which.
+    unlooked: usize,
+    looked_at: Option<Subject>,
+    /// When the next of these are.
+    goes_on_at: Timestamp,
+    day: u32,
+}
+
+impl Trust {
+    /// A node that believes nobody yet.
+    #[must_use]
+    pub fn new(me: NodeId, parameters: Parameters) -> Self {
+        Trust::with_graph(me, parameters, Graph::new(&parameters))
+    }
+
+    /// The same, with others' vouches to begin with: many nodes of one process share them.
+    #[must_use]
+    pub fn with_graph(me: NodeId, parameters: Parameters, mut graph: Graph) -> Self {
+        let my_place = graph.pin(me);
+        Trust {
+            me,
+            parameters,
+            graph,
+            vouchees: BTreeMap::new(),
+            hidden: BTreeMap::new(),
+            my_place,
+            view: View::default(),
+            is_view_old: true,
+            version: 0,
+            looked: 0,
+            branches: BTreeMap::new(),
+            kappa: Fixed::ZERO,
+            weights: BTreeMap::new(),
+            records: BTreeMap::new(),
+            qualities: BTreeMap::new(),
+            assumed: BTreeMap::new(),
+            earned: BTreeSet::new(),
+            strangers: BTreeSet::new(),
+            ledger: Ledger::new(),
+            due: BTreeSet::new(),
+            due_at: BTreeMap::new(),
+            unlooked: 0,
+            looked_at: None,
+            goes_on_at: Timestamp::default(),
+            day: 0,
+        }
+    }
+
+    /// Keep no more reports than that.
+    pub fn set_room(&mut self, reports: usize) {
+        self.ledger.set_room(reports);
+    }
+
+    /// The numbers it goes by.
+    #[must_use]
+    pub const fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// Everybody's vouches.
+    #[must_use]
+    pub const fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// How many reports are alive.
+    #[must_use]
+    pub fn reports(&self) -> usize {
+        self.ledger.len()
+    }
+
+    /// A copy to look at, without reports but those about one address. It costs little: what is large is shared.
+    #[must_use]
+    pub fn glance(&self, subject: Option<Subject>) -> Trust {
+        Trust {
+            parameters: self.parameters,
+            graph: self.graph.clone(),
+            vouchees: self.vouchees.clone(),
+            hidden: self.hidden.clone(),
+            view: self.view.clone(),
+            branches: self.branches.clone(),
+            weights: BTreeMap::new(),
+            records: self.records.clone(),
+            qualities: BTreeMap::new(),
+            assumed: self.assumed.clone(),
+            earned: self.earned.clone(),
+            strangers: self.strangers.clone(),
+            ledger: subject.map_or_else(Ledger::new, |subject| self.ledger.only(subject)),
+            due: BTreeSet::new(),
+            due_at: BTreeMap::new(),
+            unlooked: 0,
+            looked_at: None,
+            ..*self
+        }
+    }
+
+    // Whom the owner believes.
+
+    /// Vouch for a node. At most [`crate::policy::VOUCHES_PER_ISSUER`]; whether there was room.
+    pub fn vouch_for(&mut self, node: NodeId, vouchee: Vouchee) -> bool {
+        if node == self.me || vouchee.weight == 0 || vouchee.weight > 10_000 {
+            return false;
+        }
+        let old = self.vouchees.get(&node).copied();
+        if old.is_none() && self.vouchees.len() >= crate::policy::VOUCHES_PER_ISSUER {
+            return false;
+        }
+        let place = match old {
+            Some((_, place)) => place,
+            None => self.pin(node),
+        };
+        if old.map(|(old, _)| old) != Some(vouchee) {
+            self.vouchees.insert(node, (vouchee, place));
+            self.outdate();
+        }
+        true
+    }
+
+    /// Vouch for a node no longer.
+    pub fn revoke(&mut self, node: NodeId) {
+        if let Some((_, place)) = self.vouchees.remove(&node) {
+            if let Some(place) = place {
+                self.graph.unpin(place);
+            }
+            self.outdate();
+        }
+    }
+
+    /// Whom this node vouches for.
+    pub fn vouchees(&self) -> impl Iterator<Item = (NodeId, Vouchee)> + '_ {
+        self.vouchees
+            .iter()
+            .map(|(node, (vouchee, _))| (*node, *vouchee))
+    }
+
+    /// Hear a node no longer, or again.
+    pub fn mute(&mut self, node: NodeId, is_muted: bool) {
+        self.hide(node, |hidden| hidden.is_muted = is_muted);
+    }
+
+    /// A node's key is dead, or its owner said two things under one number: it is not heard until then.
+    pub fn bar(&mut self, node: NodeId, until: Timestamp) {
+        self.hide(node, |hidden| {
+            hidden.barred_until = hidden.barred_until.max(until)
+        });
+    }
+
+    fn hide(&mut self, node: NodeId, change: impl FnOnce(&mut Hidden)) {
+        if node == self.me {
+            return;
+        }
+        let place = match self.hidden.get(&node) {
+            Some(hidden) => hidden.place,
+            None => self.pin(node),
+        };
+        let nobody = Hidden {
+            place,
+            is_muted: false,
+            barred_until: Timestamp::default(),
+        };
+        let hidden = self.hidden.entry(node).or_insert(nobody);
+        let before = *hidden;
+        change(hidden);
+        if *hidden != before {
+            self.outdate();
+        }
+        self.show_again(node, Timestamp::default());
+    }
+
+    /// Forget that somebody was hidden, if nothing hides them at a time.
+    fn show_again(&mut self, node: NodeId, now: Timestamp) {
+        let hidden = self.hidden.get(&node);
+        if hidden.is_some_and(|hidden| !hidden.is_muted && hidden.barred_until <= now) {
+            let place = self.hidden.remove(&node).and_then(|hidden| hidden.place);
+            if let Some(place) = place {
+                self.graph.unpin(place);
+            }
+            self.outdate();
+        }
+    }
+
+    fn pin(&mut self, node: NodeId) -> Option<Index> {
+        let place = self.graph.pin(node);
+        if place.is_none() {
+            self.make_room(0, Timestamp::default());
+            return self.graph.pin(node);
+        }
+        place
+    }
+
+    // What others say of others.
+
+    /// Somebody vouches for somebody, or no longer. Whether there was room for it.
+    pub fn hear_vouch(&mut self, statement: &Statement, now: Timestamp) -> bool {
+        // What this node says itself, it was told by its owner.
+        if statement.issuer == self.me {
+            return true;
+        }
+        let changed = self.graph.say(statement, now);
+        if changed.is_full {
+            let distance = self.distance(statement.issuer);
+            if self.make_room(distance, now) == 0 {
+                return false;
+            }
+            let changed = self.graph.say(statement, now);
+            self.outdate_if_near(&changed);
+            return !changed.is_full;
+        }
+        self.outdate_if_near(&changed);
+        true
+    }
+
+    /// Forget the statements of those who have the least say here, a sixteenth of all, but of nobody who is within so many
+    /// steps: how many issuers that were.
+    fn make_room(&mut self, within: u8, now: Timestamp) -> usize {
+        self.refresh();
+        let distance = |node: NodeId| {
+            let place = self.graph.index(node);
+            place.map_or(FAR, |place| self.view.distance(place))
+        };
+        let issuers = self.graph.nodes().filter(|node| *node != self.me);
+        let mut all: Vec<_> = issuers
+            .filter(|node| self.graph.has_said(*node))
+            .map(|node| (std::cmp::Reverse(distance(node)), node))
+            .collect();
+        all.sort_unstable();
+        let count = (all.len() / 16).max(1).min(all.len());
+        // Nobody takes the place of somebody nearer; vouchees of ours and what they say stay in any case.
+        all.retain(|(distance, _)| distance.0 > within);
+        all.truncate(count);
+        for (_, node) in &all {
+            let changed = self.graph.forget(*node, now);
+            self.outdate_if_near(&changed);
+        }
+        all.len()
+    }
+
+    fn distance(&mut self, node: NodeId) -> u8 {
+        self.refresh();
+        let place = self.graph.index(node);
+        place.map_or(FAR, |place| self.view.distance(place))
+    }
+
+    fn outdate_if_near(&mut self, changed: &Changed) {
+        let is_near = |issuer: &Index| self.view.distance(*issuer) < self.view.hops();
+        if !self.is_view_old && changed.issuers.iter().any(is_near) {
+            self.outdate();
+        }
+    }
+
+    fn outdate(&mut self) {
+        self.is_view_old = true;
+    }
+
+    /// Look at the graph anew, if something changed that matters here.
+    fn refresh(&mut self) {
+        if !self.is_view_old {
+            return;
+        }
+        self.is_view_old = false;
+        self.version += 1;
+        self.weights.clear();
+        // Who found no place in a full graph finds one later.
+        if self.my_place.is_none() {
+            self.my_place = self.graph.pin(self.me);
+        }
+        let vouchees = self.vouchees.iter_mut();
+        let hidden = self.hidden.iter_mut();
+        let places = vouchees.map(|(node, (_, place))| (node, place));
+        for (node, place) in places.chain(hidden.map(|(node, hidden)| (node, &mut hidden.place))) {
+            if place.is_none() {
+                *place = self.graph.pin(*node);
+            }
+        }
+        let hidden = self.hidden.values().filter_map(|hidden| hidden.place);
+        let roots = self.vouchees.iter().filter_map(|(id, (vouchee, place))| {
+            Some(Root {
+                index: (*place)?,
+                id: *id,
+                weight: vouchee.weight,
+                kin: vouchee.kin,
+            })
+        });
+        self.view = View::new(
+            &self.graph,
+            hidden.chain(self.my_place),
+            roots,
+            self.parameters.hops,
+        );
+        self.count_branches();
+        self.unlooked = self.ledger.subjects().count();
+    }
+
+    fn count_branches(&mut self) {
+        let is_stranger = |node: &&NodeId| {
+            let place = self.graph.index(**node);
+            **node != self.me
+                && !self.hidden.contains_key(*node)
+                && place.is_none_or(|place| self.view.distance(place) == FAR)
+        };
+        self.strangers = self.earned.iter().filter(is_stranger).copied().collect();
+        self.branches.clear();
+        let mut members = 0;
+        for root in self.view.roots() {
+            match root.kin {
+                Kin::Friend | Kin::Sibling => {
+                    let weight = Fixed::ratio(root.weight.into(), 10_000);
+                    self.branches.insert(Branch::Of(root.id), weight);
+                }
+                Kin::Member => members += u64::from(root.weight),
+            }
+        }
+        if members > 0 {
+            let weight = Fixed::ratio(members.min(10_000), 10_000);
+            self.branches.insert(Branch::Members, weight);
+        }
+        if !self.strangers.is_empty() {
+            self.branches.insert(Branch::Strangers, Fixed::ONE);
+        }
+        self.kappa = verdict::kappa(&self.parameters, &self.branches);
+    }
+
+    /// What each branch gives a node; looks at the graph anew first.
+    pub fn weights(&mut self, node: NodeId) -> Arc<[(Branch, Fixed)]> {
+        self.refresh();
+        if let Some(weights) = self.weights.get(&node) {
+            return Arc::clone(weights);
+        }
+        let weights: Arc<[_]> = match self.graph.index(node) {
+            _ if self.strangers.contains(&node) => {
+                let part = Fixed::ratio(1, self.strangers.len() as u64);
+                Arc::from([(Branch::Strangers, part)])
+            }
+            Some(place) => walk::weights(&self.graph, &self.view, place).into(),
+            None => Arc::from([]),
+        };
+        if self.weights.len() >= NODES_MAX {
+            self.weights.clear();
+        }
+        self.weights.insert(node, Arc::clone(&weights));
+        weights
+    }
+
+    /// How often a walk that leaves a friend is expected to enter a crowd, ended where it does.
+    pub(crate) fn entries(&mut self, branch: NodeId, crowd: &BTreeSet<NodeId>) -> Fixed {
+        self.refresh();
+        let Some(root) = self.graph.index(branch) else {
+            return Fixed::ZERO;
+        };
+        let crowd: BTreeSet<Index> = crowd
+            .iter()
+            .filter_map(|node| self.graph.index(*node))
+            .collect();
+        walk::entries(&self.graph, &self.view, root, &crowd)
+    }
+
+    /// The ways by which this node hears of others, and how much each is believed.
+    pub fn branches(&mut self) -> &BTreeMap<Branch, Fixed> {
+        self.refresh();
+        &self.branches
+    }
+
+    /// Counts up whenever whom this node believes, or how much, may have changed.
+    #[must_use]
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Those whom this node hears through its friends, the nearest first and no more than so many, and how much they weigh
+    /// in all: ten-thousandths, at least one.
+    pub fn reach(&mut self, most: usize) -> Vec<(NodeId, u16)> {
+        self.refresh();
+        let places = (0..self.graph.bound()).filter_map(|place| Index::try_from(place).ok());
+        let mut near: Vec<_> = places
+            .map(|place| (self.view.distance(place), place))
+            .filter(|(distance, _)| (1..FAR).contains(distance))
+            .map(|(distance, place)| (distance, self.graph.id(place)))
+            .collect();
+        near.sort_unstable();
+        near.truncate(most);
+        let weigh = |(_, node): (u8, NodeId)| {
+            let all: Fixed = self.weights(node).iter().map(|(_, weight)| *weight).sum();
+            let parts = all.min(Fixed::ONE).times(Fixed::ratio(10_000, 1)).to_f64();
+            (node, (parts as u16).max(1))
+        };
+        near.into_iter().map(weigh).collect()
+    }
+
+    /// What one branch can say at most.
+    pub fn kappa(&mut self) -> Fixed {
+        self.refresh();
+        self.kappa
+    }
+
+    /// How well this node is protected.
+    pub fn standing(&mut self) -> Standing {
+        self.refresh();
+        let roots = self.view.roots();
+        let siblings = roots.iter().filter(|root| root.kin == Kin::Sibling).count();
+        let branches = self.branches.keys();
+        let own = branches
+            .filter(|branch| **branch != Branch::Strangers)
+            .count();
+        let needed = self.parameters.block_paths;
+        let places = self.graph.bound();
+        let heard = (0..places).filter_map(|place| Index::try_from(place).ok());
+        Standing {
+            branches: own,
+            siblings,
+            heard: heard
+                .filter(|place| self.view.distance(*place) != FAR)
+                .count(),
+            must_be_fooled: (own >= needed as usize).then_some(needed),
+        }
+    }
+
+    // What this node saw itself.
+
+    /// What is known of a node at first hand.
+    #[must_use]
+    pub fn record(&self, node: NodeId) -> Option<&Record> {
+        self.records.get(&node)
+    }
+
+    /// All first-hand records.
+    pub fn records(&self) -> impl Iterator<Item = (NodeId, &Record)> {
+        self.records.iter().map(|(node, record)| (*node, record))
+    }
+
+    /// What was kept of a node from an earlier run.
+    pub fn restore_record(&mut self, node: NodeId, record: Record, now: Timestamp) {
+        self.make_place_for_record(node, now);
+        self.records.insert(node, record);
+        self.learned(node, now);
+    }
+
+    /// Go by these counts of a node, whatever was seen: for a question "what if".
+    pub fn assume(&mut self, node: NodeId, counts: Counts) {
+        self.assumed.insert(node, counts);
+    }
+
+    /// Hear these among strangers, whatever they earned: for a question "what if".
+    pub fn assume_strangers(&mut self, nodes: impl Iterator<Item = NodeId>) {
+        self.earned = nodes.collect();
+        self.outdate();
+    }
+
+    /// What a node's word is worth today, and the lowest it was since a day.
+    pub fn quality(&mut self, node: NodeId, since: Timestamp, now: Timestamp) -> Fixed {
+        if let Some(counts) = self.assumed.get(&node) {
+            return counts.quality();
+        }
+        let Some(record) = self.records.get(&node) else {
+            return Counts::default().quality();
+        };
+        let (from, today) = (day_of(since).min(day_of(now)), day_of(now));
+        let days = ((today - from) as usize).min(8);
+        match self.qualities.get(&node) {
+            Some((day, lowest)) if *day == today => lowest[days],
+            Some(_) | None => {
+                // The lowest quality of the last days, by how many.
+                let mut lowest = [Fixed::ZERO; 9];
+                let mut least = Fixed::ONE;
+                for (back, lowest) in (0..).zip(&mut lowest) {
+                    let day: u32 = today.saturating_sub(back);
+                    least = least.min(record.counts(day).quality());
+                    *lowest = least;
+                }
+                self.qualities.insert(node, (today, lowest));
+                lowest[days]
+            }
+        }
+    }
+
+    /// What is left of a node's confirmations and refutations.
+    #[must_use]
+    pub fn counts(&self, node: NodeId, now: Timestamp) -> Counts {
+        if let Some(counts) = self.assumed.get(&node) {
+            return *counts;
+        }
+        let record = self.records.get(&node);
+        record.map_or_else(Counts::default, |record| record.counts(day_of(now)))
+    }
+
+    /// Strangers whose word has earned a vouch, or a place among those who are heard.
+    #[must_use]
+    pub fn earned(&self) -> &BTreeSet<NodeId> {
+        &self.earned
+    }
+
+    fn learned(&mut self, node: NodeId, now: Timestamp) {
+        self.qualities.remove(&node);
+        let record = self.records.get(&node);
+        let has_earned = record.is_some_and(|record| record.has_earned(day_of(now)));
+        let is_new = match has_earned {
+            true => self.earned.insert(node),
+            false => self.earned.remove(&node),
+        };
+        if is_new {
+            self.outdate();
+        }
+    }
+
+    /// Of whom nothing was heard for longest goes; whom we vouch for stays, and whoever was wrong goes last: to be forgotten
+    /// would wash them clean.
+    fn make_place_for_record(&mut self, node: NodeId, now: Timestamp) {
+        if self.records.len() < RECORDS_MAX || self.records.contains_key(&node) {
+            return;
+        }
+        let last = |record: &Record| {
+            let credit = record.credits().next_back().map(|credit| credit.day);
+            let refutation = record.refutations().next_back().map(|refuted| refuted.day);
+            (refutation.is_some(), credit.max(refutation))
+        };
+        let mut others: Vec<_> = self
+            .records
+            .iter()
+            .filter(|(node, _)| !self.vouchees.contains_key(node))
+            .map(|(node, record)| (last(record), *node))
+            .collect();
+        others.sort_unstable();
+        // Some at once: it takes a look at all of them.
+        for (_, node) in others.iter().take(RECORDS_MAX / 32) {
+            self.records.remove(node);
+            self.learned(*node, now);
+        }
+    }
+
+    /// Our own detector, whose threshold nothing had lowered, saw what was reported: who is credited for it.
+    pub fn confirm(&mut self, subject: Subject, now: Timestamp) -> Vec<NodeId> {
+        let Some(about) = self.ledger.about(subject) else {
+            return Vec::new();
+        };
+        // When each author was first heard about it.
+        let mut first: BTreeMap<NodeId, Timestamp> = BTreeMap::new();
+        for voice in &about.voices {
+            let at = first.entry(voice.by).or_insert(voice.heard_at);
+            *at = (*at).min(voice.heard_at);
+        }
+        let mut credited = Vec::new();
+        for voice in about.voices.clone() {
+            let is_fresh = voice.heard_at <= now && now.since(voice.heard_at) <= CONFIRM_WITHIN;
+            // What could be anybody's word, or is taken back, proves nothing when it comes true.
+            if !is_fresh || voice.is_retracted || voice.is_spoofable || voice.by == self.me {
+                continue;
+            }
+            let at = first[&voice.by];
+            let earlier = first.values().filter(|other| **other < at).count();
+            self.make_place_for_record(voice.by, now);
+            let record = self.records.entry(voice.by).or_default();
+            if record.confirm(subject, earlier, now) {
+                credited.push(voice.by);
+                self.learned(voice.by, now);
+            }
+        }
+        credited
+    }
+
+    /// The operator says that an address is innocent, or many take back what they said: who is held to have been wrong, of
+    /// those whose word counted. One's own machines are not: what misled them, misled their operator.
+    pub fn refute(&mut self, subject: Subject, now: Timestamp) -> Vec<NodeId> {
+        let Some(about) = self.ledger.about(subject) else {
+            return Vec::new();
+        };
+        // Whatever else rests on their word is looked at again.
+        self.looked = 0;
+        let mut refuted = Vec::new();
+        for node in about.contributors.clone() {
+            let vouchee = self.vouchees.get(&node);
+            if vouchee.is_some_and(|(vouchee, _)| vouchee.kin == Kin::Sibling) {
+                continue;
+            }
+            self.make_place_for_record(node, now);
+            if self.records.entry(node).or_default().refute(subject, now) {
+                refuted.push(node);
+                self.learned(node, now);
+            }
+        }
+        refuted
+    }
+
+    // Reports, and what follows.
+
+    /// Somebody reports an address. What follows, if anything changes or the address is at a level still.
+    pub fn hear(&mut self, subject: Subject, voice: Voice, now: Timestamp) -> Option<Change> {
+        if voice.by == self.me {
+            return None;
+        }
+        let weights = self.weights(voice.by);
+        let rank = rank_of(weights.iter().map(|(_, weight)| *weight).sum());
+        let (is_new, dropped) = self.ledger.hear(subject, voice, rank, now);
+        if let Some(dropped) = dropped.filter(|dropped| *dropped != subject) {
+            self.ledger.leave(dropped);
+        }
+        if !is_new {
+            return None;
+        }
+        self.look(subject, now, true)
+    }
+
+    /// Somebody takes back what they said. What follows, and who is held to have been wrong.
+    pub fn hear_retraction(
+        &mut self,
+        by: NodeId,
+        subject: Subject,
+        family: Family,
+        seq: u64,
+        now: Timestamp,
+    ) -> (Option<Change>, Vec<NodeId>) {
+        if !self.ledger.retract(by, subject, family, seq) {
+            return (None, Vec::new());
+        }
+        let refuted = match self.is_taken_back(subject, now) {
+            true => self.refute(subject, now),
+            false => Vec::new(),
+        };
+        (self.look(subject, now, false), refuted)
+    }
+
+    /// Whether those who take back what they said of an address are as independent of each other as those must be who
+    /// have it blocked: one reporter who is heard through many branches is one.
+    fn is_taken_back(&mut self, subject: Subject, now: Timestamp) -> bool {
+        let voices = self.ledger.about(subject).map(|about| &about.voices);
+        let back: BTreeMap<NodeId, Timestamp> = voices
+            .into_iter()
+            .flatten()
+            .filter(|voice| voice.is_retracted)
+            .map(|voice| (voice.by, voice.heard_at))
+            .collect();
+        let mut places = Vec::new();
+        for (node, heard_at) in back {
+            let quality = self.quality(node, heard_at, now);
+            let weights = self.weights(node);
+            let is_by_vouches = |(branch, _): &(Branch, Fixed)| *branch != Branch::Strangers;
+            if quality >= self.parameters.gate_quality && weights.iter().any(is_by_vouches) {
+                places.extend(self.graph.index(node));
+            }
+        }
+        paths::disjoint(&self.graph, &self.view, &places, REFUTING_BRANCHES) >= REFUTING_BRANCHES
+    }
+
+    /// At which level an address is.
+    #[must_use]
+    pub fn level(&self, subject: Subject) -> Level {
+        self.ledger
+            .about(subject)
+            .map_or(Level::Clear, |about| about.level)
+    }
+
+    /// Since when an address is at its level.
+    #[must_use]
+    pub fn since(&self, subject: Subject) -> Option<Timestamp> {
+        self.ledger.about(subject).map(|about| about.since)
+    }
+
+    /// What is said about an address.
+    pub fn voices(&self, subject: Subject) -> impl Iterator<Item = &Voice> {
+        self.ledger
+            .about(subject)
+            .into_iter()
+            .flat_map(|about| &about.voices)
+    }
+
+    /// Whose word counted for what is, or was lately, done about an address.
+    pub fn contributors(&self, subject: Subject) -> impl Iterator<Item = NodeId> + '_ {
+        let about = self.ledger.about(subject);
+        about
+            .into_iter()
+            .flat_map(|about| about.contributors.iter().copied())
+    }
+
+    /// Addresses about which something is done.
+    pub fn levels(&self) -> impl Iterator<Item = (Subject, Level)> + '_ {
+        self.ledger
+            .subjects()
+            .map(|(subject, about)| (subject, about.level))
+            .filter(|(_, level)| *level > Level::Clear)
+    }
+
+    /// All that there is about an address now, all ways counted.
+    pub fn assess(&mut self, subject: Subject, now: Timestamp) -> Assessment {
+        self.assessed(subject, now, u32::MAX)
+    }
+
+    fn assessed(&mut self, subject: Subject, now: Timestamp, most: u32) -> Assessment {
+        self.refresh();
+        let (voices, was, ways) = match self.ledger.about(subject) {
+            Some(about) => (about.voices.clone(), about.level, about.ways.clone()),
+            None => (Vec::new(), Level::Clear, None),
+        };
+        let mut reporters: Vec<Reporter> = Vec::new();
+        for voices in voices.chunk_by(|one, other| one.by == other.by) {
+            let by = voices[0].by;
+            let weights = self.weights(by);
+            let is_hidden = self.hidden.contains_key(&by);
+            let mut reporter = Reporter {
+                node: by,
+                quality: Fixed::ZERO,
+                evidence: Fixed::ZERO,
+                strict: Fixed::ZERO,
+                weights,
+                expires: Timestamp::default(),
+            };
+            // What counts for nothing lends what counts neither its quality nor its life.
+            let counts =
+                |voice: &&Voice| !voice.is_retracted && !voice.is_spoofable && voice.expires > now;
+            let any = voices.iter().any(|voice| counts(&voice));
+            let counted = voices.iter().filter(|voice| !any || counts(voice));
+            for voice in counted.filter(|_| !is_hidden) {
+                let quality = self.quality(by, voice.heard_at, now);
+                let evidence = verdict::evidence(voice, quality, &self.parameters, now);
+                reporter.quality = reporter.quality.max(quality);
+                reporter.evidence = reporter.evidence.max(evidence);
+                if !voice.family.is_inducible() {
+                    reporter.strict = reporter.strict.max(evidence);
+                }
+                reporter.expires = reporter.expires.max(voice.expires);
+            }
+            reporters.push(reporter);
+        }
+        let branches = verdict::shares(&reporters, &self.branches, self.kappa);
+        let evidence: Fixed = branches.iter().map(|share| share.evidence).sum();
+        let strict: Fixed = branches.iter().map(|share| share.strict).sum();
+        let gate = self.parameters.gate_quality;
+        let is_end = |reporter: &Reporter| {
+            let is_by_vouches = |(branch, _): &(Branch, Fixed)| *branch != Branch::Strangers;
+            reporter.quality >= gate && reporter.weights.iter().any(is_by_vouches)
+        };
+        let sibling = reporters.iter().find(|reporter| {
+            let vouchee = self.vouchees.get(&reporter.node);
+            vouchee.is_some_and(|(vouchee, _)| vouchee.kin == Kin::Sibling)
+                && reporter.evidence >= self.kappa
+                && reporter.quality >= gate
+        });
+        let sibling = sibling.map(|reporter| reporter.node);
+        let (mut paths, mut strict_paths) = (0, 0);
+        let mut counted = ways.filter(|ways| ways.view == self.version);
+        let count = |is_strict: bool, needed: u32| {
+            let ends = reporters.iter().filter(|reporter| {
+                let worth = match is_strict {
+                    true => reporter.strict,
+                    false => reporter.evidence,
+                };
+                worth > Fixed::ZERO && is_end(reporter)
+            });
+            let ends: Vec<_> = ends.collect();
+            let count = self.ways(&ends, needed.min(most), &mut counted);
+            match is_strict {
+                true => strict_paths = count,
+                false => paths = count,
+            }
+            count
+        };
+        let mut count = count;
+        let (level, rule) = verdict::judge(
+            &self.parameters,
+            self.kappa,
+            (evidence, strict),
+            sibling,
+            was,
+            &mut count,
+        );
+        if most == u32::MAX {
+            // For people: all of them, also where they do not decide.
+            count(true, u32::MAX);
+            count(false, u32::MAX);
+        }
+        let mut ends: Vec<Timestamp> = reporters
+            .iter()
+            .filter(|reporter| match rule {
+                Some(Rule::Sibling(sibling)) => reporter.node == sibling,
+                Some(Rule::Paths) => reporter.strict > Fixed::ZERO && is_end(reporter),
+                Some(Rule::TwoPaths | Rule::Evidence) | None => {
+                    reporter.evidence > Fixed::ZERO && !reporter.weights.is_empty()
+                }
+            })
+            .map(|reporter| reporter.expires)
+            .collect();
+        ends.sort_unstable_by_key(|end| std::cmp::Reverse(*end));
+        let until = ends.get(self.parameters.block_paths.max(1) as usize - 1);
+        let until = until.or(ends.last()).copied().unwrap_or(now);
+        if let Some(about) = self.ledger.about_mut(subject) {
+            about.ways = counted;
+        }
+        Assessment {
+            reporters,
+            branches,
+            kappa: self.kappa,
+            evidence,
+            strict,
+            paths,
+            strict_paths,
+            level,
+            rule,
+            until,
+        }
+    }
+
+    /// How many ways lead to these that share nobody, at most so many.
+    fn ways(&self, ends: &[&Reporter], most: u32, counted: &mut Option<Ways>) -> u32 {
+        let mut branches: BTreeSet<Branch> = BTreeSet::new();
+        for reporter in ends {
+            branches.extend(reporter.weights.iter().map(|(branch, _)| *branch));
+        }
+        // A way begins with a branch and enters no other.
+        let bound = u32::try_from(branches.len()).unwrap_or(u32::MAX).min(most);
+        let own = |reporter: &&&Reporter| {
+            let branch = Branch::Of(reporter.node);
+            self.branches.contains_key(&branch)
+        };
+        let direct = u32::try_from(ends.iter().filter(own).count()).unwrap_or(u32::MAX);
+        if bound == 0 || direct >= most {
+            return bound.min(most);
+        }
+        if let Some(ways) = counted
+            && ways.count >= most
+            && ways
+                .to
+                .iter()
+                .all(|node| ends.iter().any(|end| end.node == *node))
+        {
+            return most;
+        }
+        let places: Vec<_> = ends
+            .iter()
+            .filter_map(|reporter| self.graph.index(reporter.node))
+            .collect();
+        if bound < most && most <= self.parameters.block_paths.max(THROTTLE_PATHS) {
+            return bound;
+        }
+        let count = paths::disjoint(&self.graph, &self.view, &places, bound);
+        *counted = Some(Ways {
+            view: self.version,
+            to: ends.iter().map(|reporter| reporter.node).collect(),
+            count,
+        });
+        count
+    }
+
+    /// Look at an address again.
+    fn look(&mut self, subject: Subject, now: Timestamp, is_news: bool) -> Option<Change> {
+        let assessment = self.assessed(subject, now, self.parameters.block_paths);
+        let about = self.ledger.about_mut(subject)?;
+        let (from, to) = (about.level, assessment.level);
+        if from != to {
+            (about.level, about.since) = (to, now);
+        }
+        if to > Level::Clear {
+            remember_contributors(about, &assessment);
+        }
+        if let Some(due) = self.due_at.remove(&subject) {
+            self.due.remove(&(due, subject));
+        }
+        if to > Level::Clear {
+            self.due.insert((now + RECHECK, subject));
+            self.due_at.insert(subject, now + RECHECK);
+        } else {
+            self.ledger.leave(subject);
+        }
+        (from != to || (is_news && to > Level::Clear)).then_some(Change {
+            subject,
+            from,
+            to,
+            rule: assessment.rule,
+            until: assessment.until,
+        })
+    }
+
+    /// Time has passed, or whom we believe has changed: what follows.
+    pub fn tick(&mut self, now: Timestamp) -> Vec<Change> {
+        let changed = self.graph.forget_before(now);
+        self.outdate_if_near(&changed);
+        let barred: Vec<_> = self
+            .hidden
+            .iter()
+            .filter(|(_, hidden)| !hidden.is_muted && hidden.barred_until <= now)
+            .map(|(node, _)| *node)
+            .collect();
+        for node in barred {
+            self.show_again(node, now);
+        }
+        if day_of(now) != self.day {
+            self.day = day_of(now);
+            let nodes: Vec<_> = self.records.keys().copied().collect();
+            for node in nodes {
+                let record = self.records.get_mut(&node);
+                if record.is_some_and(|record| record.forget_before(day_of(now))) {
+                    self.records.remove(&node);
+                }
+                self.learned(node, now);
+            }
+        }
+        self.refresh();
+        let mut subjects: BTreeSet<Subject> = self.ledger.forget_before(now);
+        for subject in &subjects {
+            self.ledger.leave(*subject);
+        }
+        if self.version != self.looked {
+            self.looked = self.version;
+            // What rests on somebody who is believed no longer ends at once.
+            subjects.extend(self.due_at.keys().copied());
+        }
+        while let Some((due, subject)) = self.due.first().copied()
+            && due <= now
+        {
+            self.due.pop_first();
+            self.due_at.remove(&subject);
+            subjects.insert(subject);
+        }
+        if self.unlooked > 0 {
+            subjects.extend(self.next_unlooked());
+            self.goes_on_at = now + BETWEEN_PASSES;
+        }
+        let looks = subjects.into_iter();
+        looks
+            .filter_map(|subject| self.look(subject, now, false))
+            .collect()
+    }
+
+    /// The next of the addresses that are to be looked at again. It goes round, so that each has its turn however often whom
+    /// we believe changes.
+    fn next_unlooked(&mut self) -> Vec<Subject> {
+        let most = self.unlooked.min(RECHECKED_AT_ONCE);
+        let mut next = self.ledger.after(self.looked_at, most);
+        if next.len() < most {
+            // Behind the last comes the first.
+            next.extend(self.ledger.after(None, most - next.len()));
+        }
+        self.looked_at = next.last().copied();
+        self.unlooked = match next.is_empty() {
+            true => 0,
+            false => self.unlooked.saturating_sub(next.len()),
+        };
+        next
+    }
+
+    /// When [`Trust::tick`] is due next, or the past if it is now.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        if self.is_view_old || self.looked != self.version {
+            return Some(AT_ONCE);
+        }
+        let barred = self.hidden.values().filter(|hidden| !hidden.is_muted);
+        [
+            self.graph.next_deadline(),
+            self.ledger.next_deadline(),
+            self.due.first().map(|(due, _)| *due),
+            barred.map(|hidden| hidden.barred_until).min(),
+            Some(self.goes_on_at).filter(|_| self.unlooked > 0),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// The /16 or /32 of an address, as credits are counted.
+    #[must_use]
+    pub fn network(subject: Subject) -> Network {
+        Network::near(subject).wide()
+    }
+}
+
+fn remember_contributors(about: &mut About, assessment: &Assessment) {
+    let counted = assessment
+        .reporters
+        .iter()
+        .filter(|reporter| !reporter.weights.is_empty() && reporter.evidence > Fixed::ZERO);
+    for reporter in counted {
+        if about.contributors.len() >= CONTRIBUTORS_MAX {
+            break;
+        }
+        about.contributors.insert(reporter.node);
+    }
+}
