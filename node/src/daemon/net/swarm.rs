@@ -176,6 +176,8 @@ pub(super) struct Task {
     topics: BTreeSet<String>,
     floods: BTreeSet<String>,
     friends: Friends,
+    /// Those of them whom gossip tells everything.
+    explicit: BTreeSet<PeerId>,
     places: peers::Places,
     ways: Ways,
 }
@@ -227,6 +229,7 @@ impl Task {
             topics: BTreeSet::new(),
             floods: BTreeSet::new(),
             friends: Friends::default(),
+            explicit: BTreeSet::new(),
             places: peers::Places::new(now),
             ways: Ways::new(now),
         };
@@ -809,6 +812,7 @@ mod tests {
         let friend = from_peer(&peers[0]).unwrap();
         let addresses = Vec::new();
         task.obey(Order::Befriend {
+            explicit: true,
             peer: friend,
             addresses,
         });

@@ -451,6 +451,7 @@ async fn real_peers_stay_under_the_cap_and_a_friend_gets_in() {
     assert_eq!(alice.net.figures().connections, 3);
     let mut friend = Node::memory(20).await;
     alice.order(Order::Befriend {
+        explicit: true,
         peer: friend.id(),
         addresses: Vec::new(),
     });
@@ -629,6 +630,7 @@ fn two_homes_behind_routers_meet_through_a_volunteer() {
                 let through = volunteer("203.0.113");
                 let through = format!("{through}/p2p-circuit/p2p/{}", peer_text(id(1)));
                 bob.order(Order::Befriend {
+                    explicit: true,
                     peer: id(1),
                     addresses: vec![through],
                 });
@@ -752,6 +754,7 @@ impl Node {
 
     fn befriend(&self, other: &Node) {
         self.order(Order::Befriend {
+            explicit: true,
             peer: other.id(),
             addresses: vec![other.address.clone()],
         });

@@ -43,7 +43,11 @@ impl Task {
                 };
                 self.judge(&waiting.message, &waiting.from, verdict);
             }
-            Order::Befriend { peer, addresses } => self.befriend(to_peer(peer), &addresses),
+            Order::Befriend {
+                peer,
+                addresses,
+                explicit,
+            } => self.befriend(to_peer(peer), &addresses, explicit),
             Order::Unfriend { peer } => self.unfriend(&to_peer(peer)),
             Order::Score { peer, score } => self.score(to_peer(peer), score),
             Order::Block { peer } => self.block(to_peer(peer)),
@@ -186,7 +190,7 @@ impl Task {
             .all_peers()
             .filter(|(_, topics)| topics.contains(&hash))
             .map(|(peer, _)| *peer)
-            .filter(|peer| !self.friends.contains(peer))
+            .filter(|peer| !self.explicit.contains(peer))
             .filter(|peer| {
                 let score = gossip.peer_score(peer);
                 score.is_none_or(|score| score >= gossip::PUBLISH_THRESHOLD)
@@ -198,7 +202,7 @@ impl Task {
         raised
     }
 
-    fn befriend(&mut self, peer: PeerId, addresses: &[String]) {
+    fn befriend(&mut self, peer: PeerId, addresses: &[String], explicit: bool) {
         if peer == *self.swarm.local_peer_id() {
             return;
         }
@@ -213,7 +217,12 @@ impl Task {
         behaviour.limits.bypass_peer_id(&peer);
         // First our dial, with addresses; gossip's own has none and gives way.
         self.dial_friends(now);
-        self.swarm.behaviour_mut().gossip.add_explicit_peer(&peer);
+        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        if explicit && self.explicit.insert(peer) {
+            gossip.add_explicit_peer(&peer);
+        } else if !explicit && self.explicit.remove(&peer) {
+            gossip.remove_explicit_peer(&peer);
+        }
         if !was_friend {
             self.leave_crowds(&peer);
         }
@@ -225,6 +234,7 @@ impl Task {
             return;
         }
         self.friends.remove(peer);
+        self.explicit.remove(peer);
         let behaviour = self.swarm.behaviour_mut();
         behaviour.gate.unfriend(peer);
         behaviour.limits.remove_peer_id(peer);
@@ -390,6 +400,7 @@ mod tests {
 
         for n in 0..300 {
             task.obey(Order::Befriend {
+                explicit: true,
                 peer: peer(n),
                 addresses: vec!["nonsense".to_owned(); 100],
             });
