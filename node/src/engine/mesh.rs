@@ -130,6 +130,8 @@ pub enum Net {
         peer: TransportId,
         /// Where it may be reached.
         addresses: Vec<String>,
+        /// It is a sibling, or both vouch for each other: each message goes to it directly.
+        is_mutual: bool,
     },
     /// No longer.
     Unfriend(TransportId),
@@ -402,6 +404,8 @@ pub struct Mesh {
     admission: Admission,
     known: BTreeMap<NodeId, Known>,
     transports: BTreeMap<TransportId, NodeId>,
+    /// Of those who are known: whom the network was told to be mutual.
+    mutual: BTreeSet<NodeId>,
     muted: BTreeSet<NodeId>,
     /// Friends of friends, and what they weigh in ten-thousandths.
     reach: BTreeMap<NodeId, u16>,
@@ -457,6 +461,7 @@ impl Mesh {
             admission: Admission::new(Caps::default()),
             known: BTreeMap::new(),
             transports: BTreeMap::new(),
+            mutual: BTreeSet::new(),
             muted: BTreeSet::new(),
             reach: BTreeMap::new(),
             distrusted: BTreeMap::new(),
@@ -585,6 +590,7 @@ impl Mesh {
             effects.push(Effect::Remove(KeptKey::Lifted(net)));
         }
         self.renew(now, effects);
+        self.befriend_anew(now, effects);
         let behind = self.fleet.iter().flat_map(|fleet| &fleet.behind);
         for node in behind.copied().collect::<Vec<_>>() {
             let transport = self.known.get(&node).and_then(|known| known.transport);

@@ -1,5 +1,7 @@
 //! What the API says about the mesh, as JSON.
 
+use std::collections::BTreeMap;
+
 use lymph_protocol::Timestamp;
 use lymph_protocol::audience::Audience;
 use lymph_protocol::ticket::Token;
@@ -81,6 +83,15 @@ pub struct MeshView {
     pub heard: u64,
     /// Messages that came too fast to be looked at, since the start.
     pub dropped: u64,
+    /// Messages of its own that wait since no peer can take them at the moment.
+    #[serde(default)]
+    pub unsent: u64,
+    /// Messages that were looked at and not let in since the start, by reason.
+    #[serde(default)]
+    pub refused: BTreeMap<String, u64>,
+    /// Peers that are connected and not listened to for what they did.
+    #[serde(default)]
+    pub graylisted: u64,
 }
 
 /// What goes out and comes in.
@@ -301,6 +312,9 @@ impl MeshView {
                 report.ttl_hours
             ),
         });
+        let figures = network.figures().unwrap_or_default();
+        let refused = mesh.refused();
+        let refused = refused.map(|(why, count)| (why.to_string(), count));
         MeshView {
             on: network.is_on(),
             failure: network.failure.clone().or(silenced),
@@ -326,9 +340,10 @@ impl MeshView {
             objects: mesh.shelf().len(),
             reports: mesh.shelf().reports(),
             heard: mesh.heard_count(),
-            dropped: network
-                .figures()
-                .map_or(0, |figures| figures.messages_dropped + network.lost_orders),
+            dropped: figures.messages_dropped + figures.lost + network.lost_orders,
+            unsent: figures.unsent,
+            refused: refused.collect(),
+            graylisted: figures.graylisted,
         }
     }
 }

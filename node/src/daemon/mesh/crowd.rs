@@ -157,6 +157,7 @@ async fn say(number: u8, address: String, victim: TransportId, frames: Vec<(Stri
         net.order(Order::Join { topic, flood });
     }
     net.order(Order::Befriend {
+        explicit: true,
         peer: victim,
         addresses: vec![address],
     });

@@ -258,6 +258,7 @@ async fn flood(kind: Junk, number: u8, address: String, victim: TransportId) -> 
         net.order(Order::Join { topic, flood });
     }
     net.order(Order::Befriend {
+        explicit: true,
         peer: victim,
         addresses: vec![address],
     });

@@ -4,6 +4,7 @@
 //! carries out orders, `ways` listens and dials and finds; here is who is connected and what they brought.
 
 mod obey;
+mod unsent;
 mod ways;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -32,6 +33,7 @@ use super::peers::{self, Friends, Source};
 use super::places::Places;
 use super::seeds::{self, Lookup};
 use super::{NetConfig, NetError, Order, TransportId, Word, transport};
+use unsent::Unsent;
 use ways::Ways;
 
 /// How often what is due is looked for: dials, listeners, answers that never came.
@@ -158,6 +160,7 @@ pub(super) struct Task {
     orders: mpsc::Receiver<Order>,
     seeds: mpsc::Receiver<String>,
     outbox: Outbox,
+    unsent: Unsent,
     counters: Arc<Counters>,
     chance: Chance,
     links: BTreeMap<PeerId, Link>,
@@ -173,6 +176,8 @@ pub(super) struct Task {
     topics: BTreeSet<String>,
     floods: BTreeSet<String>,
     friends: Friends,
+    /// Those of them whom gossip tells everything.
+    explicit: BTreeSet<PeerId>,
     places: peers::Places,
     ways: Ways,
 }
@@ -208,6 +213,7 @@ impl Task {
             orders,
             seeds: seeds::start(&lookup, config.dns_seeds.clone()),
             outbox,
+            unsent: Unsent::default(),
             counters,
             chance: Chance::default(),
             links: BTreeMap::new(),
@@ -223,6 +229,7 @@ impl Task {
             topics: BTreeSet::new(),
             floods: BTreeSet::new(),
             friends: Friends::default(),
+            explicit: BTreeSet::new(),
             places: peers::Places::new(now),
             ways: Ways::new(now),
         };
@@ -240,6 +247,7 @@ impl Task {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let queue = self.outbox.queue();
         loop {
+            let again = self.unsent.next_due();
             tokio::select! {
                 order = self.orders.recv() => match order {
                     Some(order) => self.obey(order),
@@ -248,6 +256,7 @@ impl Task {
                 event = self.swarm.select_next_some(), if !self.outbox.is_full() => self.hear(event),
                 _ = queue.reserve(), if self.outbox.is_waiting() => self.outbox.move_up(),
                 Some(address) = self.seeds.recv() => self.found_text(&address, Source::Dns),
+                () = at(again) => self.publish_unsent(),
                 _ = tick.tick() => self.tick(),
             }
         }
@@ -256,6 +265,7 @@ impl Task {
 
     fn tick(&mut self) {
         let now = tokio::time::Instant::now();
+        self.publish_unsent();
         self.give_up_asking(now);
         self.close_surplus(now);
         self.keep_ways_open(now);
@@ -521,6 +531,11 @@ impl Task {
             } => self.brought(propagation_source, message_id, message),
             gossipsub::Event::Subscribed { peer_id, .. } => self.apply_score(&peer_id),
             gossipsub::Event::SlowPeer { peer_id, .. } => {
+                Counters::add(&self.counters.slow, 1);
+                // A stranger must not be able to slow us down.
+                if self.friends.contains(&peer_id) {
+                    self.unsent.slow_down(tokio::time::Instant::now());
+                }
                 if let Some(peer) = from_peer(&peer_id) {
                     self.outbox.say(Word::Slow { peer });
                 }
@@ -696,6 +711,14 @@ impl Task {
     }
 }
 
+/// Wait until then, or for ever.
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -789,6 +812,7 @@ mod tests {
         let friend = from_peer(&peers[0]).unwrap();
         let addresses = Vec::new();
         task.obey(Order::Befriend {
+            explicit: true,
             peer: friend,
             addresses,
         });

@@ -397,10 +397,10 @@ impl Mesh {
                 self.heard_vouch(object, effects);
                 match object.object() {
                     Object::Vouch(vouch) if vouch.subject == me => {
-                        self.vouched_by(author, Some(vouch.expires), effects)
+                        self.vouched_by(author, Some(vouch.expires), now, effects)
                     }
                     Object::Revocation(revocation) if revocation.subject == me => {
-                        self.vouched_by(author, None, effects)
+                        self.vouched_by(author, None, now, effects)
                     }
                     _ => {}
                 }
@@ -483,12 +483,14 @@ impl Mesh {
         &mut self,
         author: NodeId,
         until: Option<lymph_protocol::vouch::Minute>,
+        now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
         if let Some(known) = self.known.get_mut(&author) {
             known.vouches_until = until;
             effects.push(Effect::Save(Kept::Known(author, known.clone())));
         }
+        self.befriend_anew(now, effects);
     }
 
     /// Something with our own signature came from outside. What was said by an earlier run comes back like this when the
@@ -803,7 +805,7 @@ impl Mesh {
             return;
         };
         if contact.transport == from {
-            self.keep_contact(object.author(), contact, effects);
+            self.keep_contact(object.author(), contact, now, effects);
         }
         if let Some(channel) = channel {
             match self.own_contact(object.audience(), now, effects) {
@@ -983,13 +985,8 @@ impl Mesh {
                     .map(|topic| Effect::Net(Net::Join(topic))),
             );
         }
-        for known in self.known.values() {
-            if let Some(peer) = known.transport {
-                effects.push(Effect::Net(Net::Befriend {
-                    peer,
-                    addresses: known.addresses.clone(),
-                }));
-            }
+        for node in self.known.keys().copied().collect::<Vec<_>>() {
+            self.befriend(node, now, &mut effects);
         }
         for node in &self.muted {
             if let Some(transport) = self.known.get(node).and_then(|known| known.transport) {

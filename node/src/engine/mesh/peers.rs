@@ -272,11 +272,53 @@ impl Mesh {
         effects.push(Effect::Heard(Heard::SiblingsChanged));
     }
 
+    /// Whether what we say goes to a node directly: it is a sibling, or we vouch for each other, both for now.
+    fn is_mutual(&self, node: NodeId, now: Timestamp) -> bool {
+        let Some(known) = self.known.get(&node) else {
+            return false;
+        };
+        let theirs = known.vouches_until.is_some_and(|until| until.start() > now);
+        let ours = self.own_vouches.get(&node);
+        let ours = ours.is_some_and(|vouch| vouch.object().expires() > now);
+        known.degree == Degree::Sibling || theirs && ours
+    }
+
+    /// Have the network stay connected to a node.
+    pub(super) fn befriend(&mut self, node: NodeId, now: Timestamp, effects: &mut Vec<Effect>) {
+        let is_mutual = self.is_mutual(node, now);
+        let Some(known) = self.known.get(&node) else {
+            return;
+        };
+        let Some(peer) = known.transport else { return };
+        match is_mutual {
+            true => self.mutual.insert(node),
+            false => self.mutual.remove(&node),
+        };
+        effects.push(Effect::Net(Net::Befriend {
+            peer,
+            addresses: known.addresses.clone(),
+            is_mutual,
+        }));
+    }
+
+    /// Tell the network of whom it is otherwise than it was told.
+    pub(super) fn befriend_anew(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        let all = self.known.iter();
+        let with_transport = all.filter(|(_, known)| known.transport.is_some());
+        let other = with_transport
+            .map(|(node, _)| *node)
+            .filter(|node| self.is_mutual(*node, now) != self.mutual.contains(node));
+        for node in other.collect::<Vec<_>>() {
+            self.befriend(node, now, effects);
+        }
+    }
+
     /// Keep what a node says about where it is, if we know it.
     pub(super) fn keep_contact(
         &mut self,
         node: NodeId,
         contact: &Contact,
+        now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
         // Nobody takes over the transport of somebody else.
@@ -304,10 +346,7 @@ impl Mesh {
         self.transports.insert(contact.transport, node);
         let met = self.met.get(&contact.transport).copied();
         if before != (known.transport, known.addresses.clone()) {
-            effects.push(Effect::Net(Net::Befriend {
-                peer: contact.transport,
-                addresses: known.addresses.clone(),
-            }));
+            self.befriend(node, now, effects);
             if degree == Degree::Sibling {
                 effects.push(Effect::Heard(Heard::SiblingsChanged));
             }
@@ -378,7 +417,7 @@ impl Mesh {
         if self.muted.remove(&node) {
             effects.push(Effect::Remove(KeptKey::Muted(node)));
         }
-        self.keep_contact(node, contact, effects);
+        self.keep_contact(node, contact, now, effects);
         if let Some(known) = self.known.get(&node) {
             effects.push(Effect::Save(Kept::Known(node, known.clone())));
         }
@@ -390,6 +429,7 @@ impl Mesh {
         let known = self.known.remove(&node)?;
         effects.push(Effect::Remove(KeptKey::Known(node)));
         self.own_vouches.remove(&node);
+        self.mutual.remove(&node);
         if let Some(fleet) = &mut self.fleet
             && fleet.behind.remove(&node)
         {

@@ -99,6 +99,7 @@ struct Machine {
     sequence: u64,
     topics: BTreeSet<String>,
     friends: BTreeSet<TransportId>,
+    mutual: BTreeSet<TransportId>,
     blocked: BTreeSet<TransportId>,
     /// Gossip that was here, as libp2p remembers it.
     gossip: BTreeSet<(String, Vec<u8>)>,
@@ -172,6 +173,7 @@ impl Table {
             sequence: 0,
             topics: BTreeSet::new(),
             friends: BTreeSet::new(),
+            mutual: BTreeSet::new(),
             blocked: BTreeSet::new(),
             gossip: BTreeSet::new(),
             notices: Vec::new(),
@@ -393,7 +395,15 @@ impl Table {
                     self.gossip(n, None, &topic, &bytes);
                 }
             }
-            Net::Befriend { peer, addresses: _ } => {
+            Net::Befriend {
+                peer,
+                addresses: _,
+                is_mutual,
+            } => {
+                match is_mutual {
+                    true => self.machines[n].mutual.insert(peer),
+                    false => self.machines[n].mutual.remove(&peer),
+                };
                 self.machines[n].friends.insert(peer);
                 if let Some(other) = self.machine_at(peer) {
                     self.connect(n, other);
