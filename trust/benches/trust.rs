@@ -1,5 +1,5 @@
 //! What believing costs: hearing reports, asking for a level, a changed vouch, and the graph in memory:
-//! `cargo bench -p lymph-trust --bench trust`.
+//! `cargo bench -p lymph-trust --bench trust [-- memory | vouches | reports]`.
 //!
 //! A mesh of 10,000 nodes that vouch for eight each, half of them neighbours on a ring and half anybody; ego vouches for eight.
 //! Reporters and addresses are drawn evenly. Signatures are not part of it: they are checked before anything gets here.
@@ -27,13 +27,23 @@ const ADDRESSES: u32 = 10_000;
 const REPORTS: u64 = 300_000;
 
 fn main() {
+    let only = std::env::args()
+        .skip(1)
+        .find(|argument| !argument.starts_with('-'));
+    let is_asked = |what: &str| only.as_deref().is_none_or(|only| only == what);
     // First, while the process is small.
-    memory();
+    if is_asked("memory") {
+        memory();
+    }
     let mut chance = Chance(1);
     let mut trust = mesh(&mut chance);
-    vouches(&trust, &mut chance);
-    reports(&mut trust, &mut chance);
-    levels(&trust);
+    if is_asked("vouches") {
+        vouches(&trust, &mut chance);
+    }
+    if is_asked("reports") {
+        reports(&mut trust, &mut chance);
+        levels(&trust);
+    }
 }
 
 /// Numbers that look like chance and are the same in each run (Marsaglia's xorshift).

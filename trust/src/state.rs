@@ -822,6 +822,12 @@ impl Trust {
             return None;
         }
         let weights = self.weights(voice.by);
+        // Somebody's newer word takes the place of an older one, and may weigh less.
+        let voices = self.ledger.about(subject).map(|about| &about.voices);
+        let is_again = voices.is_some_and(|voices| {
+            let of = |old: &Voice| (old.by, old.family);
+            voices.binary_search_by_key(&of(&voice), of).is_ok()
+        });
         let rank = rank_of(weights.iter().map(|(_, weight)| *weight).sum());
         let (is_new, dropped) = self.ledger.hear(subject, voice, rank, now);
         if let Some(dropped) = dropped.filter(|dropped| *dropped != subject) {
@@ -830,7 +836,7 @@ impl Trust {
         if !is_new {
             return None;
         }
-        match self.is_too_little(subject, &voice, &weights, now) {
+        match !is_again && self.is_too_little(subject, &voice, &weights, now) {
             true => self.ledger.about(subject).and_then(|about| {
                 let level = about.level;
                 (level > Level::Clear).then_some(Change {

@@ -146,7 +146,11 @@ impl View {
 
     /// 2^-32ths of a walk that take a step.
     pub(crate) fn share(&self, graph: &Graph, from: Index, edge: &Edge) -> u32 {
-        match self.totals.get(&from) {
+        let total = match self.totals.is_empty() {
+            true => None,
+            false => self.totals.get(&from),
+        };
+        match total {
             Some(total) => graph.share(edge.weight, *total),
             None => edge.share,
         }
@@ -200,6 +204,7 @@ impl View {
                 }
             }
             done = end;
+            between.ends.push(between.edges.len());
         }
         between
     }
@@ -213,6 +218,8 @@ pub(crate) struct Between {
     pub(crate) targets: usize,
     /// From, to (places in `nodes`) and share.
     pub(crate) edges: Vec<(usize, usize, u32)>,
+    /// How many of the edges lead to whoever is at most so many steps from a target: 0, 1, 2 and so on.
+    pub(crate) ends: Vec<usize>,
     places: Places,
 }
 

@@ -53,17 +53,19 @@ pub(crate) fn weights(graph: &Graph, view: &View, peer: Index) -> Vec<(Branch, F
             is_open[*start] = true;
         }
         let mut now = vec![0_u64; between.nodes.len()];
+        let mut next = now.clone();
         now[0] = Fixed::ONE.to_bits();
-        for _ in 0..view.hops() {
-            let mut next = vec![0_u64; between.nodes.len()];
+        // In the first step from the peer only those count who vouch for it, and so on.
+        for end in &between.ends {
+            next.fill(0);
             next[0] = Fixed::ONE.to_bits();
-            for (from, to, share) in &between.edges {
+            for (from, to, share) in &between.edges[..*end] {
                 if *from != 0 && is_open[*from] && is_open[*to] && now[*to] > 0 {
                     let step = (u128::from(now[*to]) * u128::from(*share)) >> 32;
                     next[*from] += u64::try_from(step).unwrap_or(0);
                 }
             }
-            now = next;
+            std::mem::swap(&mut now, &mut next);
         }
         now
     };

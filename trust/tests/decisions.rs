@@ -3,7 +3,7 @@
 use lymph_protocol::family::Family;
 use lymph_trust::policy::RECORDS_MAX;
 use lymph_trust::record::{Credit, Network};
-use lymph_trust::{Graph, Kin, Level, Parameters, Record, Rule, Trust};
+use lymph_trust::{Branch, Graph, Kin, Level, Parameters, Record, Rule, Trust, Voice};
 
 use crate::world::{DAY, HOUR, World, node, statement, subject, voice};
 
@@ -47,7 +47,7 @@ fn a_crowd_that_weighs_little_keeps_nobody_from_being_heard() {
             let family = Family::from_number(family);
             world.hear(
                 1,
-                lymph_trust::Voice {
+                Voice {
                     family,
                     ..voice(100 + sybil, seq, world.now)
                 },
@@ -69,7 +69,7 @@ fn a_crowd_that_weighs_little_pushes_nobody_out_who_weighs_more() {
     assert_eq!(world.reports(2..=4, 1), Level::Block);
     for about in 2..300 {
         let seq = world.next_seq();
-        let late = lymph_trust::Voice {
+        let late = Voice {
             expires: world.now + 7 * DAY,
             ..voice(100 + about % 4, seq, world.now)
         };
@@ -89,7 +89,7 @@ fn a_block_lasts_no_longer_than_the_reports_that_it_rests_on() {
     let week = world.now + 7 * DAY;
     world.hear(
         1,
-        lymph_trust::Voice {
+        Voice {
             expires: week,
             ..voice(1, one, world.now)
         },
@@ -97,7 +97,7 @@ fn a_block_lasts_no_longer_than_the_reports_that_it_rests_on() {
     let hour = world.now + HOUR;
     let change = world.hear(
         1,
-        lymph_trust::Voice {
+        Voice {
             expires: hour,
             ..voice(5, two, world.now)
         },
@@ -114,7 +114,7 @@ fn a_block_lasts_no_longer_than_the_reports_that_it_rests_on() {
         let (family, expires) = (Family::WEB_SCAN, world.now + 7 * DAY);
         world.hear(
             1,
-            lymph_trust::Voice {
+            Voice {
                 family,
                 expires,
                 ..voice(by, seq, world.now)
@@ -130,7 +130,7 @@ fn a_block_lasts_no_longer_than_the_reports_that_it_rests_on() {
         let expires = world.now + HOUR * by;
         until = world.hear(
             1,
-            lymph_trust::Voice {
+            Voice {
                 expires,
                 ..voice(by, seq, world.now)
             },
@@ -146,7 +146,7 @@ fn what_anybody_can_have_sent_makes_no_other_report_last_longer() {
     let hour = world.now + HOUR;
     for by in 1..=3 {
         let (one, two) = (world.next_seq(), world.next_seq());
-        let spoofable = lymph_trust::Voice {
+        let spoofable = Voice {
             family: Family::DNS,
             is_spoofable: true,
             expires: world.now + 7 * DAY,
@@ -155,7 +155,7 @@ fn what_anybody_can_have_sent_makes_no_other_report_last_longer() {
         world.hear(1, spoofable);
         world.hear(
             1,
-            lymph_trust::Voice {
+            Voice {
                 expires: hour,
                 ..voice(by, two, world.now)
             },
@@ -298,4 +298,324 @@ fn every_address_is_looked_at_again_however_often_vouches_change() {
         world.trust.tick(world.now);
     }
     assert_eq!(world.level(1_999), Level::Block);
+}
+
+#[test]
+fn two_friends_never_block_whatever_they_report_and_however_often() {
+    let mut world = World::with_friends(1..=8);
+    for _ in 0..50 {
+        assert!(world.reports(1..=2, 1) <= Level::Throttle);
+        world.wait(HOUR / 2);
+    }
+    assert_eq!(world.level(1), Level::Throttle);
+    // And who has but two branches is never made to block.
+    let mut world = World::with_friends(1..=2);
+    assert_eq!(world.trust.standing().must_be_fooled, None);
+    for member in 10..=20 {
+        world.vouch(1, member);
+        world.vouch(2, member);
+    }
+    assert_eq!(world.reports((1..=2).chain(10..=20), 1), Level::Throttle);
+}
+
+#[test]
+fn a_revoked_vouch_lifts_at_once_what_rested_on_it() {
+    // The third way leads through 3, whom the owner knows, to 30, and the vouch for 30 is taken back.
+    let mut world = World::with_friends(1..=8);
+    world.vouch(3, 30);
+    assert_eq!(world.reports([1, 2, 30], 1), Level::Block);
+    world.revoke(3, 30);
+    let changes = world.wait(std::time::Duration::ZERO);
+    assert_eq!(world.level(1), Level::Throttle);
+    let lifted = changes.iter().map(|change| (change.from, change.to));
+    assert_eq!(
+        lifted.collect::<Vec<_>>(),
+        [(Level::Block, Level::Throttle)]
+    );
+    // The same by the owner's own word, and by muting.
+    assert_eq!(world.report(4, 1), Level::Block);
+    world.trust.revoke(node(4));
+    world.settle();
+    assert_eq!(world.level(1), Level::Throttle);
+    assert_eq!(world.report(5, 1), Level::Block);
+    world.trust.mute(node(1), true);
+    world.settle();
+    assert_eq!(world.level(1), Level::Throttle);
+    world.trust.mute(node(1), false);
+    world.settle();
+    assert_eq!(world.level(1), Level::Block);
+    world.trust.bar(node(2), lymph_protocol::Timestamp::MAX);
+    world.settle();
+    assert_eq!(world.level(1), Level::Throttle);
+}
+
+#[test]
+fn two_thousand_false_nodes_block_behind_three_fooled_friends_and_never_behind_two() {
+    for (fooled, expected) in [(1, Level::Prime), (2, Level::Throttle), (3, Level::Block)] {
+        let mut world = World::with_friends(1..=8);
+        for sybil in 0..2_000 {
+            if sybil < 200 {
+                world.vouch(1 + sybil % fooled, 100 + sybil);
+            }
+            world.vouch(100 + sybil, 100 + (sybil + 1) % 2_000);
+            world.vouch(100 + sybil, 100 + (sybil * 7 + 3) % 2_000);
+        }
+        let reporters = (1..=fooled).chain(100..2_100);
+        assert_eq!(world.reports(reporters, 1), expected, "{fooled}");
+    }
+}
+
+#[test]
+fn members_of_a_circle_are_one_branch() {
+    let mut world = World::new();
+    for member in 1..=20 {
+        world.kin(member, Kin::Member, 2_500);
+    }
+    assert_eq!(world.trust.branches().len(), 1);
+    assert_eq!(world.reports(1..=20, 1), Level::Prime);
+    world.kin(30, Kin::Friend, 10_000);
+    world.kin(31, Kin::Friend, 10_000);
+    assert_eq!(world.report(30, 1), Level::Throttle);
+    assert_eq!(world.report(31, 1), Level::Block);
+}
+
+#[test]
+fn a_siblings_own_report_blocks_and_no_other_through_it() {
+    let check = |voices: &[(u32, Family)], expected: Option<Rule>| {
+        let mut world = World::with_friends(2..=4);
+        world.kin(1, Kin::Sibling, 10_000);
+        world.vouch(1, 10);
+        for (by, family) in voices {
+            let seq = world.next_seq();
+            world.hear(
+                1,
+                Voice {
+                    family: *family,
+                    ..voice(*by, seq, world.now)
+                },
+            );
+        }
+        let assessment = world.trust.assess(subject(1), world.now);
+        assert_eq!(assessment.rule, expected, "{voices:?}");
+        assert_eq!(world.level(1), assessment.level);
+    };
+    check(&[(1, Family::SSH_AUTH)], Some(Rule::Sibling(node(1))));
+    check(&[(1, Family::WEB_SCAN)], Some(Rule::Sibling(node(1))));
+    check(&[(10, Family::SSH_AUTH)], Some(Rule::Evidence));
+    check(
+        &[(2, Family::SSH_AUTH), (10, Family::SSH_AUTH)],
+        Some(Rule::TwoPaths),
+    );
+}
+
+#[test]
+fn what_a_page_can_cause_primes_and_throttles_and_never_blocks() {
+    for (family, expected) in [
+        (Family::SSH_AUTH, Level::Block),
+        (Family::EXPLOIT, Level::Block),
+        (Family::WEB_SCAN, Level::Throttle),
+        (Family::WEB_AUTH, Level::Throttle),
+        (Family::WEB_EXPLOIT, Level::Throttle),
+        (Family::WEB_FLOOD, Level::Throttle),
+    ] {
+        let mut world = World::with_friends(1..=8);
+        for by in 1..=8 {
+            let seq = world.next_seq();
+            world.hear(
+                1,
+                Voice {
+                    family,
+                    ..voice(by, seq, world.now)
+                },
+            );
+        }
+        assert_eq!(world.level(1), expected, "{family}");
+    }
+}
+
+#[test]
+fn a_level_holds_until_half_of_what_it_took_is_gone() {
+    // Capped at kappa each, three friends' evidence stays so until a newcomer's 11/21 has become 0.04: for 22 hours. It is
+    // half of 2.5 kappa when it is 0.0167 each: 29.8 hours; half of kappa after 34.6.
+    let mut world = World::with_friends(1..=8);
+    for by in 1..=3 {
+        let seq = world.next_seq();
+        world.hear(
+            1,
+            Voice {
+                expires: world.now + 7 * DAY,
+                ..voice(by, seq, world.now)
+            },
+        );
+    }
+    let mut since = 0;
+    for (hours, expected) in [
+        (22, Level::Block),
+        (29, Level::Block),
+        (31, Level::Throttle),
+        (37, Level::Throttle),
+        (39, Level::Prime),
+        (43, Level::Prime),
+        (45, Level::Clear),
+    ] {
+        world.wait(HOUR * (hours - since));
+        since = hours;
+        let evidence = world.trust.assess(subject(1), world.now).evidence;
+        assert_eq!(world.level(1), expected, "after {hours} hours: {evidence}");
+    }
+}
+
+#[test]
+fn who_was_wrong_counts_less_and_so_does_all_that_they_say() {
+    let mut world = World::with_friends(1..=3);
+    world.kin(4, Kin::Sibling, 10_000);
+    assert_eq!(world.reports(1..=4, 1), Level::Block);
+    assert_eq!(world.reports(1..=2, 2), Level::Throttle);
+    // The operator says that it was wrong; one's own machines are not blamed.
+    assert_eq!(world.trust.refute(subject(1), world.now).len(), 3);
+    world.settle();
+    assert_eq!(world.level(2), Level::Clear);
+    assert_eq!(world.trust.refute(subject(1), world.now), [], "once a day");
+    assert!(world.trust.record(node(4)).is_none());
+    assert_eq!(world.report(4, 3), Level::Block);
+}
+
+#[test]
+fn strangers_that_earned_it_prime_and_no_more() {
+    let mut world = World::with_friends(1..=2);
+    for stranger in 100..150 {
+        let of = |n: u32| Credit {
+            day: 20_690 + 2 * n,
+            near: Network(u64::from(n) << 8),
+            worth: 65_536,
+        };
+        let record = Record::restore((0..5).map(of).collect(), vec![]);
+        world
+            .trust
+            .restore_record(node(stranger), record, world.now);
+    }
+    assert_eq!(world.trust.earned().len(), 50);
+    assert_eq!(world.reports(100..150, 1), Level::Prime);
+    assert_eq!(world.report(1, 1), Level::Prime);
+    assert_eq!(world.report(2, 1), Level::Throttle);
+    // Whom a friend vouches for is no stranger.
+    world.vouch(1, 100);
+    let weights = world.trust.weights(node(100)).to_vec();
+    assert_eq!(
+        weights
+            .iter()
+            .map(|(branch, _)| *branch)
+            .collect::<Vec<_>>(),
+        [Branch::Of(node(1))]
+    );
+}
+
+#[test]
+fn what_could_be_forged_or_is_taken_back_or_over_counts_for_nothing() {
+    let check = |change: &dyn Fn(&mut Voice), expected: Level| {
+        let mut world = World::with_friends(1..=8);
+        for by in 1..=4 {
+            let seq = world.next_seq();
+            let mut said = voice(by, seq, world.now);
+            change(&mut said);
+            world.hear(1, said);
+        }
+        assert_eq!(world.level(1), expected);
+    };
+    check(&|_| {}, Level::Block);
+    check(&|voice| voice.is_rule_known = false, Level::Block);
+    check(&|voice| voice.is_spoofable = true, Level::Clear);
+    check(&|voice| voice.expires = voice.heard_at, Level::Clear);
+    // Old news is old news however late it comes; a clock that is ahead or two minutes behind makes no difference.
+    check(
+        &|voice| voice.said_at = voice.said_at - 3 * DAY,
+        Level::Clear,
+    );
+    check(
+        &|voice| voice.said_at = voice.said_at + 3 * DAY,
+        Level::Block,
+    );
+    let mut world = World::with_friends(1..=8);
+    assert_eq!(world.reports(1..=4, 1), Level::Block);
+    world.retract(1, 1);
+    assert_eq!(world.level(1), Level::Block);
+    world.retract(2, 1);
+    assert_ne!(world.level(1), Level::Block);
+}
+
+#[test]
+fn a_full_ledger_drops_whom_nobody_believes_first_and_of_those_what_ends_soonest() {
+    let mut world = World::with_friends([1]);
+    world.trust.set_room(3);
+    let hear = |world: &mut World, by: u32, about: u32, hours: u32| {
+        let seq = world.next_seq();
+        world.hear(
+            about,
+            Voice {
+                expires: world.now + HOUR * hours,
+                ..voice(by, seq, world.now)
+            },
+        );
+    };
+    let spoken_of = |world: &World| -> Vec<u32> {
+        (0..10)
+            .filter(|about| world.trust.voices(subject(*about)).count() > 0)
+            .collect()
+    };
+    hear(&mut world, 1, 1, 1);
+    hear(&mut world, 90, 2, 9);
+    hear(&mut world, 91, 3, 2);
+    assert_eq!(spoken_of(&world), [1, 2, 3]);
+    hear(&mut world, 92, 4, 5);
+    assert_eq!(spoken_of(&world), [1, 2, 4]);
+    hear(&mut world, 1, 5, 3);
+    hear(&mut world, 1, 6, 2);
+    assert_eq!(spoken_of(&world), [1, 5, 6]);
+    hear(&mut world, 93, 7, 9);
+    assert_eq!(spoken_of(&world), [1, 5, 6]);
+    hear(&mut world, 1, 8, 4);
+    assert_eq!(spoken_of(&world), [5, 6, 8]);
+    assert_eq!(world.trust.reports(), 3);
+    world.wait(DAY);
+    assert_eq!((world.trust.reports(), spoken_of(&world)), (0, vec![]));
+}
+
+#[test]
+fn of_one_address_no_more_is_heard_than_there_is_room_for() {
+    let mut world = World::with_friends(1..=3);
+    for by in 1_000..2_000 {
+        world.report(by, 1);
+    }
+    assert_eq!(
+        world.trust.voices(subject(1)).count(),
+        lymph_trust::policy::VOICES_MAX
+    );
+    assert_eq!(world.reports(1..=3, 1), Level::Block);
+    assert_eq!(
+        world.trust.voices(subject(1)).count(),
+        lymph_trust::policy::VOICES_MAX
+    );
+}
+
+#[test]
+fn nothing_is_believed_of_oneself_or_by_a_nonsensical_vouch() {
+    let mut world = World::new();
+    let vouchee = |weight| lymph_trust::Vouchee {
+        kin: Kin::Friend,
+        weight,
+    };
+    assert!(!world.trust.vouch_for(node(0), vouchee(1)));
+    assert!(!world.trust.vouch_for(node(1), vouchee(0)));
+    assert!(!world.trust.vouch_for(node(1), vouchee(10_001)));
+    for friend in 1..=lymph_trust::policy::VOUCHES_PER_ISSUER as u32 {
+        assert!(world.trust.vouch_for(node(friend), vouchee(10_000)));
+    }
+    assert!(!world.trust.vouch_for(node(999), vouchee(10_000)));
+    assert!(
+        world.trust.vouch_for(node(1), vouchee(5_000)),
+        "who has a place already"
+    );
+    world.trust.mute(node(0), true);
+    world.settle();
+    assert_eq!(world.report(0, 1), Level::Clear);
 }
