@@ -722,7 +722,8 @@ fn whoever_is_muted_is_not_believed_until_heard_again() {
 fn an_attacker_is_refused_when_three_friends_have_seen_him() {
     // Of whoever is left alone for the sake of measuring, nothing would be seen here.
     let start = || {
-        let mut node = Node::new(None, &["--listen", LOOPBACK]);
+        let mut node = Node::settled();
+        node.stop();
         fs::write(node.path("lymph.toml"), "[mesh]\nholdout = 0\n").unwrap();
         node.start();
         node

@@ -25,8 +25,13 @@ use crate::view::Branch;
 pub fn bound(trust: &mut Trust, branch: NodeId, crowd: &BTreeSet<NodeId>) -> Fixed {
     let weight = trust.branches().get(&Branch::Of(branch)).copied();
     let weight = weight.unwrap_or_default();
-    let alpha = Fixed::ratio(trust.parameters().alpha.into(), 1_000_000);
-    let life = Fixed::ONE.over(Fixed::ONE.minus(alpha));
+    let alpha = Fixed::ratio(trust.parameters().alpha.min(1_000_000).into(), 1_000_000);
+    // Where no walk dies, the hops end it.
+    let longest = Fixed::ratio(u64::from(trust.parameters().hops) + 1, 1);
+    let life = match Fixed::ONE.minus(alpha) {
+        Fixed::ZERO => longest,
+        dies => Fixed::ONE.over(dies).min(longest),
+    };
     let entries = match crowd.contains(&branch) {
         true => Fixed::ONE,
         false => trust.entries(branch, crowd),

@@ -183,6 +183,12 @@ impl Graph {
         edges.iter().map(|edge| (self.id(edge.node), edge.weight))
     }
 
+    /// Whether anything that a node said is kept, be it a revocation or over.
+    pub(crate) fn has_said(&self, issuer: NodeId) -> bool {
+        let issuer = self.index(issuer);
+        issuer.is_some_and(|issuer| !self.vertex(issuer).records.is_empty())
+    }
+
     /// One past the largest index.
     pub(crate) fn bound(&self) -> usize {
         self.chunks.len() * CHUNK
@@ -522,4 +528,282 @@ fn make_tight<T>(list: &mut Vec<T>) {
 fn push_tight<T>(list: &mut Vec<T>, item: T) {
     make_tight(list);
     list.push(item);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 100 minutes after some midnight.
+    const NOW: u32 = 29_000_000;
+
+    fn node(number: u32) -> NodeId {
+        let mut bytes = [0; 32];
+        bytes[..4].copy_from_slice(&number.wrapping_mul(2_654_435_761).to_be_bytes());
+        bytes[4..8].copy_from_slice(&number.to_be_bytes());
+        NodeId::from_bytes(bytes)
+    }
+
+    /// Issuer, subject, weight, number, and for how many minutes it holds and is kept.
+    type Said = (u32, u32, u16, u64, u32, u32);
+
+    fn statement((issuer, subject, weight, seq, holds, kept): Said) -> Statement {
+        Statement {
+            issuer: node(issuer),
+            subject: node(subject),
+            weight,
+            seq,
+            expires: Minute(NOW + holds),
+            kept_until: Minute(NOW + kept),
+        }
+    }
+
+    fn hear(graph: &mut Graph, said: &[Said], after: u32) {
+        for said in said {
+            graph.say(&statement(*said), Minute(NOW + after).start());
+        }
+    }
+
+    fn graph() -> Graph {
+        Graph::new(&Parameters::default())
+    }
+
+    /// Whom node 1 vouches for, with what weight.
+    fn of_one(graph: &Graph) -> Vec<(u32, u16)> {
+        let number = |node: NodeId| {
+            let bytes = node.as_bytes();
+            u32::from_be_bytes([bytes[4], bytes[5], bytes[6], bytes[7]])
+        };
+        let vouches = graph.vouches_of(node(1));
+        let mut vouches: Vec<_> = vouches
+            .map(|(node, weight)| (number(node), weight))
+            .collect();
+        vouches.sort_unstable();
+        vouches
+    }
+
+    /// What holds of node 1's statements, in whichever order they come, so many minutes later.
+    fn check(said: &[Said], after: u32, expected: &[(u32, u16)]) {
+        let mut orders = vec![said.to_vec(), said.iter().rev().copied().collect()];
+        for turn in 1..said.len() {
+            orders.push([&said[turn..], &said[..turn]].concat());
+        }
+        for order in orders {
+            let mut graph = graph();
+            hear(&mut graph, &order, 0);
+            graph.forget_before(Minute(NOW + after).start());
+            assert_eq!(of_one(&graph), expected, "{order:?}");
+            sound(&graph);
+        }
+    }
+
+    /// Both directions say the same, sums are sums, and nobody has a place for nothing.
+    fn sound(graph: &Graph) {
+        let (mut nodes, mut records) = (0, 0);
+        for index in 0..u32::try_from(graph.bound()).unwrap() {
+            let vertex = graph.vertex(index);
+            nodes += usize::from(vertex.is_used);
+            records += vertex.records.len();
+            let total: u32 = vertex.out.iter().map(|edge| u32::from(edge.weight)).sum();
+            assert_eq!(vertex.total, total);
+            for edge in &vertex.out {
+                let back = graph.into(edge.node).iter().find(|back| back.node == index);
+                assert_eq!(
+                    back.map(|back| (back.share, back.weight)),
+                    Some((edge.share, edge.weight))
+                );
+                assert_eq!(edge.share, graph.share(edge.weight, total));
+            }
+            for edge in &vertex.into {
+                assert!(graph.out(edge.node).iter().any(|out| out.node == index));
+            }
+            if vertex.is_used {
+                assert_eq!(graph.index(vertex.id), Some(index));
+                assert!(!vertex.records.is_empty() || vertex.named > 0);
+            } else {
+                assert!(
+                    vertex.out.is_empty() && vertex.into.is_empty() && vertex.records.is_empty()
+                );
+            }
+        }
+        assert_eq!((nodes, records), (graph.len(), graph.statements()));
+    }
+
+    #[test]
+    fn of_two_statements_the_one_with_the_higher_number_holds() {
+        check(
+            &[(1, 2, 5_000, 1, 9, 9), (1, 2, 7_000, 2, 9, 9)],
+            0,
+            &[(2, 7_000)],
+        );
+        check(
+            &[(1, 2, 5_000, 2, 9, 9), (1, 2, 7_000, 1, 9, 9)],
+            0,
+            &[(2, 5_000)],
+        );
+        // Under one number the smaller weight holds everywhere, and nothing at all if one of them revokes.
+        check(
+            &[(1, 2, 5_000, 1, 9, 9), (1, 2, 7_000, 1, 9, 9)],
+            0,
+            &[(2, 5_000)],
+        );
+        check(&[(1, 2, 5_000, 1, 9, 9), (1, 2, 0, 1, 9, 9)], 0, &[]);
+        // No more than one.
+        check(&[(1, 2, u16::MAX, 1, 9, 9)], 0, &[(2, 10_000)]);
+    }
+
+    #[test]
+    fn a_revocation_holds_against_all_that_is_older() {
+        let vouch = (1, 2, 5_000, 3, 9, 9);
+        check(&[vouch, (1, 2, 0, 4, 9, 9)], 0, &[]);
+        check(&[vouch, (1, 2, 0, 2, 9, 9)], 0, &[(2, 5_000)]);
+        check(
+            &[vouch, (1, 2, 0, 4, 9, 9), (1, 2, 6_000, 5, 9, 9)],
+            0,
+            &[(2, 6_000)],
+        );
+        check(&[vouch, (1, 3, 0, 4, 9, 9)], 0, &[(2, 5_000)]);
+        check(&[vouch, (3, 2, 0, 4, 9, 9)], 0, &[(2, 5_000)]);
+    }
+
+    #[test]
+    fn nobody_speaks_for_themselves() {
+        check(&[(1, 1, 5_000, 1, 9, 9)], 0, &[]);
+        let mut graph = graph();
+        hear(&mut graph, &[(1, 1, 5_000, 1, 9, 9)], 0);
+        assert!(graph.is_empty());
+    }
+
+    #[test]
+    fn what_is_over_holds_no_longer() {
+        let said = [(1, 2, 5_000, 1, 5, 9), (1, 3, 5_000, 2, 9, 9)];
+        check(&said, 4, &[(2, 5_000), (3, 5_000)]);
+        check(&said, 5, &[(3, 5_000)]);
+        check(&said, 9, &[]);
+        // Nothing older comes back while the newer one is remembered.
+        check(&[(1, 2, 5_000, 1, 8, 9), (1, 2, 7_000, 2, 5, 9)], 6, &[]);
+        check(
+            &[(1, 2, 5_000, 1, 9, 9), (1, 2, 0, 2, 3, 3)],
+            5,
+            &[(2, 5_000)],
+        );
+        let mut graph = graph();
+        hear(&mut graph, &[(1, 2, 5_000, 1, 5, 9), (1, 3, 0, 2, 7, 7)], 0);
+        let deadline = |graph: &Graph| graph.next_deadline().map(|at| Minute::of(at).0 - NOW);
+        for (at, next) in [(5, Some(7)), (7, Some(9)), (9, None)] {
+            assert_eq!(deadline(&graph), Some(at));
+            graph.forget_before(Minute(NOW + at).start());
+            assert_eq!(deadline(&graph), next);
+        }
+        assert!(graph.is_empty());
+        hear(&mut graph, &[(1, 2, 5_000, 1, 5, 9)], 9);
+        assert!(graph.is_empty());
+    }
+
+    #[test]
+    fn of_too_many_vouches_the_newest_count_whatever_the_order() {
+        let live = VOUCHES_PER_ISSUER as u32;
+        let all: Vec<Said> = (0..3 * live)
+            .map(|n| (1, 10 + n, 100, n.into(), 9, 9))
+            .collect();
+        let mut mixed = all.clone();
+        mixed.sort_unstable_by_key(|said| said.3.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        for order in [all.clone(), all.iter().rev().copied().collect(), mixed] {
+            let mut graph = graph();
+            hear(&mut graph, &order, 0);
+            let subjects: Vec<_> = of_one(&graph)
+                .into_iter()
+                .map(|(subject, _)| subject)
+                .collect();
+            assert_eq!(subjects, (10 + 2 * live..10 + 3 * live).collect::<Vec<_>>());
+            assert_eq!(graph.statements(), RECORDS_PER_ISSUER);
+            sound(&graph);
+        }
+        // Of those kept some count again when newer ones are revoked.
+        let mut graph = graph();
+        hear(&mut graph, &all, 0);
+        hear(&mut graph, &[(1, 9 + 3 * live, 0, 10_000, 9, 9)], 0);
+        assert_eq!(of_one(&graph).len(), VOUCHES_PER_ISSUER);
+        assert_eq!(of_one(&graph)[0].0, 9 + 2 * live);
+    }
+
+    #[test]
+    fn a_revocation_that_had_to_be_dropped_still_revokes() {
+        let kept = RECORDS_PER_ISSUER as u32;
+        let mut said: Vec<Said> = vec![(1, 5, 100, 1, 9, 9), (1, 5, 0, 2, 9, 9)];
+        said.extend((0..kept).map(|n| (1, 10 + n, 0, 10 + u64::from(n), 9, 9)));
+        said.push((1, 6, 100, 10_000, 9, 9));
+        for order in [said.clone(), said.iter().rev().copied().collect()] {
+            let mut graph = graph();
+            hear(&mut graph, &order, 0);
+            assert_eq!(of_one(&graph), [(6, 100)]);
+            hear(&mut graph, &[(1, 5, 100, 1, 9, 9)], 0);
+            assert_eq!(of_one(&graph), [(6, 100)]);
+            sound(&graph);
+        }
+    }
+
+    #[test]
+    fn a_full_table_takes_no_more_and_places_are_used_again() {
+        let mut graph = graph().with_room(4, 3);
+        let say =
+            |graph: &mut Graph, said| graph.say(&statement(said), Minute(NOW).start()).is_full;
+        assert!(!say(&mut graph, (1, 2, 100, 1, 9, 9)));
+        assert!(!say(&mut graph, (3, 4, 100, 1, 9, 9)));
+        assert!(say(&mut graph, (1, 5, 100, 2, 9, 9)), "a fifth node");
+        assert!(say(&mut graph, (5, 6, 100, 2, 9, 9)), "two more nodes");
+        assert!(!say(&mut graph, (1, 4, 100, 2, 9, 9)));
+        assert!(say(&mut graph, (1, 3, 100, 3, 9, 9)), "a fourth statement");
+        // What is known already may be said anew, and be taken back.
+        assert!(!say(&mut graph, (1, 2, 200, 4, 9, 9)));
+        assert!(!say(&mut graph, (1, 2, 0, 5, 9, 9)));
+        assert_eq!(of_one(&graph), [(4, 100)]);
+        sound(&graph);
+        graph.forget(node(3), Minute(NOW).start());
+        sound(&graph);
+        graph.forget(node(1), Minute(NOW).start());
+        sound(&graph);
+        assert!(graph.is_empty() && graph.bound() == CHUNK);
+        for round in 0..100 {
+            assert!(!say(&mut graph, (10 + round, 11 + round, 100, 1, 9, 9)));
+            graph.forget(node(10 + round), Minute(NOW).start());
+        }
+        assert_eq!((graph.len(), graph.bound()), (0, CHUNK));
+        sound(&graph);
+    }
+
+    #[test]
+    fn who_is_pinned_keeps_their_place() {
+        let mut graph = graph();
+        let place = graph.pin(node(7)).unwrap();
+        hear(&mut graph, &[(1, 7, 100, 1, 9, 9)], 0);
+        graph.forget_before(Minute(NOW + 9).start());
+        assert_eq!((graph.index(node(7)), graph.len()), (Some(place), 1));
+        graph.unpin(place);
+        assert!(graph.is_empty());
+        sound(&graph);
+    }
+
+    #[test]
+    fn a_clone_shares_what_it_does_not_change() {
+        let mut graph = graph();
+        for issuer in 0..1_000 {
+            hear(
+                &mut graph,
+                &[(issuer, (issuer + 1) % 1_000, 100, 1, 9, 9)],
+                0,
+            );
+        }
+        let mut other = graph.clone();
+        hear(&mut other, &[(1, 500, 100, 2, 9, 9)], 0);
+        assert_eq!(of_one(&graph), [(2, 100)]);
+        assert_eq!(of_one(&other), [(2, 100), (500, 100)]);
+        sound(&graph);
+        sound(&other);
+        let chunks = graph.chunks.iter().zip(&other.chunks);
+        let copied = chunks
+            .filter(|(one, other)| !Arc::ptr_eq(one, other))
+            .count();
+        assert!(copied <= 3, "{copied}");
+    }
 }

@@ -8,7 +8,7 @@
 //! Everything is kept by the day, so that a record is the same in whatever order it came about, and the quality with which a
 //! report counts is the lowest that its author had since: that a lie is slowly forgotten makes no old report heavier.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lymph_protocol::{Subject, Timestamp};
 
@@ -166,7 +166,9 @@ impl Record {
         if of_day.count() >= REFUTES_A_DAY as usize {
             return false;
         }
-        self.refutations.insert(Refutation { day, subject })
+        let is_new = self.refutations.insert(Refutation { day, subject });
+        self.bound();
+        is_new
     }
 
     /// What is left on a day, of what had happened by then.
@@ -218,13 +220,216 @@ impl Record {
         self.credits.is_empty() && self.refutations.is_empty()
     }
 
-    /// The oldest credits go first; refutations are bounded by the day.
+    /// Of the day with the most credits one goes first, so that the days over which they were earned remain; refutations are
+    /// bounded by the day.
     fn bound(&mut self) {
         while self.credits.len() > CREDITS_MAX {
-            self.credits.pop_first();
+            let mut days: BTreeMap<u32, (usize, Credit)> = BTreeMap::new();
+            for credit in &self.credits {
+                days.entry(credit.day).or_insert((0, *credit)).0 += 1;
+            }
+            let days = days.into_values();
+            let fullest = days.min_by_key(|(count, first)| (std::cmp::Reverse(*count), first.day));
+            let Some((_, credit)) = fullest else { return };
+            self.credits.remove(&credit);
         }
         while self.refutations.len() > (REFUTES_A_DAY * EXPERIENCE_DAYS) as usize {
             self.refutations.pop_first();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn on(day: u32) -> Timestamp {
+        Timestamp::from_secs(u64::from(day) * 24 * 60 * 60)
+    }
+
+    /// In the `wide`th /16 the `near`th /24.
+    fn subject(wide: u32, near: u32) -> Subject {
+        Subject::V4(Ipv4Addr::from_bits(wide << 16 | near << 8 | 1))
+    }
+
+    fn close(is: Fixed, expected: f64) {
+        assert!(
+            (is.to_f64() - expected).abs() < 1e-4,
+            "{is} is not {expected}"
+        );
+    }
+
+    #[test]
+    fn networks_are_as_wide_as_said() {
+        let check = |one: &str, other: &str, near: bool, wide: bool| {
+            let network = |text: &str| Network::near(text.parse().unwrap());
+            let (one, other) = (network(one), network(other));
+            assert_eq!((one == other, one.wide() == other.wide()), (near, wide));
+        };
+        check("1.2.3.4", "1.2.3.255", true, true);
+        check("1.2.3.4", "1.2.4.4", false, true);
+        check("1.2.3.4", "1.3.3.4", false, false);
+        check("2a00:1:2:3::1", "2a00:1:2:ffff::1", true, true);
+        check("2a00:1:2::1", "2a00:1:3::1", false, true);
+        check("2a00:1::1", "2a00:2::1", false, false);
+        check("0.0.1.2", "::1:1:0:0:0:0", false, false);
+    }
+
+    #[test]
+    fn quality_follows_what_was_seen() {
+        // Confirmations and refutations on day 100, quality on a later one.
+        let check = |confirmed: u32, refuted: u32, day: u32, right: f64, quality: f64| {
+            let mut record = Record::default();
+            for at in 0..confirmed {
+                assert!(record.confirm(subject(1 + at, 0), 0, on(100)));
+            }
+            for at in 0..refuted {
+                assert!(record.refute(subject(1, at), on(100)));
+            }
+            close(record.counts(day).right(), right);
+            close(record.counts(day).quality(), quality);
+        };
+        check(0, 0, 100, 2.0 / 3.0, 11.0 / 21.0);
+        check(1, 0, 100, 0.75, 0.642_857);
+        check(97, 0, 100, 0.99, 0.985_714);
+        check(0, 1, 100, 0.25, 0.0);
+        check(0, 3, 100, 2.0 / 18.0, 0.0);
+        // Half of it is left after 14 days, nothing after 84; what is yet to come does not count.
+        check(2, 0, 114, 0.75, 0.642_857);
+        check(0, 1, 114, 2.0 / 5.5, 0.090_909);
+        check(0, 1, 183, 2.0 / (3.0 + 5.0 * 0.016_417), 0.498_44);
+        check(5, 3, 184, 2.0 / 3.0, 11.0 / 21.0);
+        check(5, 3, 99, 2.0 / 3.0, 11.0 / 21.0);
+    }
+
+    #[test]
+    fn the_later_of_many_reporters_is_credited_less() {
+        for (earlier, expected) in [
+            (0, 1.0),
+            (1, std::f64::consts::FRAC_1_SQRT_2),
+            (3, 0.5),
+            (99, 0.1),
+            (usize::MAX - 1, 0.0),
+        ] {
+            let mut record = Record::default();
+            record.confirm(subject(1, 0), earlier, on(100));
+            close(record.counts(100).a, expected);
+        }
+    }
+
+    #[test]
+    fn credits_are_capped_by_network_and_day() {
+        let mut record = Record::default();
+        let credited =
+            |record: &mut Record, wide, near, day| record.confirm(subject(wide, near), 0, on(day));
+        assert!(credited(&mut record, 1, 0, 100));
+        assert!(!credited(&mut record, 1, 0, 100), "the same /24");
+        assert!((1..5).all(|near| credited(&mut record, 1, near, 100)));
+        assert!(!credited(&mut record, 1, 5, 100), "the same /16");
+        assert!(credited(&mut record, 2, 5, 100));
+        assert!(credited(&mut record, 1, 0, 101));
+        assert_eq!(record.credits().count(), 7);
+    }
+
+    #[test]
+    fn refutations_are_capped_by_address_and_day() {
+        let mut record = Record::default();
+        assert!(record.refute(subject(1, 1), on(100)));
+        assert!(!record.refute(subject(1, 1), on(100)), "the same address");
+        assert!(record.refute(subject(1, 2), on(100)));
+        assert!(record.refute(subject(1, 3), on(100)));
+        assert!(
+            !record.refute(subject(1, 4), on(100)),
+            "the fourth of a day"
+        );
+        assert!(record.refute(subject(1, 1), on(101)));
+        for day in 0..2_000 {
+            record.refute(subject(1, 1), on(day));
+        }
+        assert_eq!(
+            record.refutations().count(),
+            (REFUTES_A_DAY * EXPERIENCE_DAYS) as usize
+        );
+    }
+
+    #[test]
+    fn a_report_counts_with_the_lowest_quality_since() {
+        let mut record = Record::default();
+        record.refute(subject(1, 1), on(100));
+        for day in 101..=106 {
+            for wide in 0..10 {
+                record.confirm(subject(wide, 0), 0, on(day));
+            }
+        }
+        assert_eq!(record.quality(100, 106), record.counts(100).quality());
+        assert_eq!(record.quality(99, 106), Fixed::ZERO);
+        assert_eq!(record.quality(106, 106), record.counts(106).quality());
+        assert!(record.quality(105, 106) > record.quality(101, 106));
+        // A clock that was set back, and times that do not exist.
+        assert_eq!(record.quality(200, 106), record.counts(106).quality());
+        assert_eq!(record.quality(0, 0), newcomer());
+        assert_eq!(record.quality(0, u32::MAX), newcomer());
+    }
+
+    #[test]
+    fn strangers_earn_a_place_by_credits_of_many_networks_and_days() {
+        let check = |credits: &[(u32, u32)], refuted: u32, expected: bool| {
+            let mut record = Record::default();
+            for (wide, day) in credits {
+                record.confirm(subject(*wide, 0), 0, on(*day));
+            }
+            for at in 0..refuted {
+                record.refute(subject(9, at), on(107));
+            }
+            assert_eq!(record.has_earned(107), expected, "{credits:?}");
+        };
+        let enough = [(1, 100), (2, 102), (3, 103), (1, 106), (2, 107)];
+        check(&[], 0, false);
+        check(&enough, 0, true);
+        check(&enough[..4], 0, false);
+        check(
+            &[(1, 100), (2, 102), (1, 103), (1, 106), (2, 107)],
+            0,
+            false,
+        );
+        check(
+            &[(1, 101), (2, 102), (3, 103), (1, 106), (2, 107)],
+            0,
+            false,
+        );
+        check(&enough, 1, false);
+    }
+
+    #[test]
+    fn who_is_right_very_often_has_earned_it_too() {
+        let mut record = Record::default();
+        for day in 100..130 {
+            for wide in 0..40 {
+                record.confirm(subject(wide, 0), 0, on(day));
+            }
+        }
+        assert_eq!(record.credits().count(), CREDITS_MAX);
+        assert!(record.has_earned(129));
+    }
+
+    #[test]
+    fn what_was_kept_is_what_there_was() {
+        let mut record = Record::default();
+        record.confirm(subject(1, 1), 2, on(100));
+        record.refute(subject(1, 2), on(100));
+        let kept = (
+            record.credits().copied().collect(),
+            record.refutations().copied().collect(),
+        );
+        assert_eq!(Record::restore(kept.0, kept.1), record);
+        assert!(!record.forget_before(183));
+        assert!(record.forget_before(184));
+        assert_eq!(record, Record::default());
+        let never = on(100) + Duration::MAX;
+        record.confirm(subject(1, 1), 2, never);
+        assert!(!record.forget_before(0));
     }
 }

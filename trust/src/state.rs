@@ -106,7 +106,10 @@ pub struct Trust {
     ledger: Ledger,
     due: BTreeSet<(Timestamp, Subject)>,
     due_at: BTreeMap<Subject, Timestamp>,
-    pass: Option<Option<Subject>>,
+    /// How many addresses are still to be looked at since whom we believe changed, and after which.
+    unlooked: usize,
+    looked_at: Option<Subject>,
+    /// When the next of these are.
     goes_on_at: Timestamp,
     day: u32,
 }
@@ -144,7 +147,8 @@ impl Trust {
             ledger: Ledger::new(),
             due: BTreeSet::new(),
             due_at: BTreeMap::new(),
-            pass: None,
+            unlooked: 0,
+            looked_at: None,
             goes_on_at: Timestamp::default(),
             day: 0,
         }
@@ -192,7 +196,8 @@ impl Trust {
             ledger: subject.map_or_else(Ledger::new, |subject| self.ledger.only(subject)),
             due: BTreeSet::new(),
             due_at: BTreeMap::new(),
-            pass: None,
+            unlooked: 0,
+            looked_at: None,
             ..*self
         }
     }
@@ -285,7 +290,7 @@ impl Trust {
     fn pin(&mut self, node: NodeId) -> Option<Index> {
         let place = self.graph.pin(node);
         if place.is_none() {
-            self.make_room(Timestamp::default());
+            self.make_room(0, Timestamp::default());
             return self.graph.pin(node);
         }
         place
@@ -301,8 +306,8 @@ impl Trust {
         }
         let changed = self.graph.say(statement, now);
         if changed.is_full {
-            let is_heard = self.distance(statement.issuer) != FAR;
-            if !is_heard || self.make_room(now) == 0 {
+            let distance = self.distance(statement.issuer);
+            if self.make_room(distance, now) == 0 {
                 return false;
             }
             let changed = self.graph.say(statement, now);
@@ -313,8 +318,9 @@ impl Trust {
         true
     }
 
-    /// Forget the statements of those who have the least say here, a sixteenth of all: how many issuers that were.
-    fn make_room(&mut self, now: Timestamp) -> usize {
+    /// Forget the statements of those who have the least say here, a sixteenth of all, but of nobody who is within so many
+    /// steps: how many issuers that were.
+    fn make_room(&mut self, within: u8, now: Timestamp) -> usize {
         self.refresh();
         let distance = |node: NodeId| {
             let place = self.graph.index(node);
@@ -322,18 +328,19 @@ impl Trust {
         };
         let issuers = self.graph.nodes().filter(|node| *node != self.me);
         let mut all: Vec<_> = issuers
-            .filter(|node| self.graph.vouches_of(*node).next().is_some())
+            .filter(|node| self.graph.has_said(*node))
             .map(|node| (std::cmp::Reverse(distance(node)), node))
             .collect();
         all.sort_unstable();
-        // Vouchees of ours and whom they vouch for stay.
-        all.retain(|(distance, _)| distance.0 > 0);
         let count = (all.len() / 16).max(1).min(all.len());
-        for (_, node) in &all[..count] {
+        // Nobody takes the place of somebody nearer; vouchees of ours and what they say stay in any case.
+        all.retain(|(distance, _)| distance.0 > within);
+        all.truncate(count);
+        for (_, node) in &all {
             let changed = self.graph.forget(*node, now);
             self.outdate_if_near(&changed);
         }
-        count
+        all.len()
     }
 
     fn distance(&mut self, node: NodeId) -> u8 {
@@ -361,6 +368,18 @@ impl Trust {
         self.is_view_old = false;
         self.version += 1;
         self.weights.clear();
+        // Who found no place in a full graph finds one later.
+        if self.my_place.is_none() {
+            self.my_place = self.graph.pin(self.me);
+        }
+        let vouchees = self.vouchees.iter_mut();
+        let hidden = self.hidden.iter_mut();
+        let places = vouchees.map(|(node, (_, place))| (node, place));
+        for (node, place) in places.chain(hidden.map(|(node, hidden)| (node, &mut hidden.place))) {
+            if place.is_none() {
+                *place = self.graph.pin(*node);
+            }
+        }
         let hidden = self.hidden.values().filter_map(|hidden| hidden.place);
         let roots = self.vouchees.iter().filter_map(|(id, (vouchee, place))| {
             Some(Root {
@@ -377,7 +396,7 @@ impl Trust {
             self.parameters.hops,
         );
         self.count_branches();
-        self.pass = Some(None);
+        self.unlooked = self.ledger.subjects().count();
     }
 
     fn count_branches(&mut self) {
@@ -518,7 +537,7 @@ impl Trust {
 
     /// What was kept of a node from an earlier run.
     pub fn restore_record(&mut self, node: NodeId, record: Record, now: Timestamp) {
-        self.make_place_for_record(node);
+        self.make_place_for_record(node, now);
         self.records.insert(node, record);
         self.learned(node, now);
     }
@@ -590,26 +609,28 @@ impl Trust {
         }
     }
 
-    /// The one who knows least goes: whom we vouch for stays.
-    fn make_place_for_record(&mut self, node: NodeId) {
+    /// Of whom nothing was heard for longest goes; whom we vouch for stays, and whoever was wrong goes last: to be forgotten
+    /// would wash them clean.
+    fn make_place_for_record(&mut self, node: NodeId, now: Timestamp) {
         if self.records.len() < RECORDS_MAX || self.records.contains_key(&node) {
             return;
         }
         let last = |record: &Record| {
             let credit = record.credits().next_back().map(|credit| credit.day);
             let refutation = record.refutations().next_back().map(|refuted| refuted.day);
-            credit.max(refutation)
+            (refutation.is_some(), credit.max(refutation))
         };
-        let others = self
+        let mut others: Vec<_> = self
             .records
             .iter()
-            .filter(|(node, _)| !self.vouchees.contains_key(node));
-        let first = others
-            .min_by_key(|(_, record)| last(record))
-            .map(|(node, _)| *node);
-        if let Some(first) = first {
-            self.records.remove(&first);
-            self.qualities.remove(&first);
+            .filter(|(node, _)| !self.vouchees.contains_key(node))
+            .map(|(node, record)| (last(record), *node))
+            .collect();
+        others.sort_unstable();
+        // Some at once: it takes a look at all of them.
+        for (_, node) in others.iter().take(RECORDS_MAX / 32) {
+            self.records.remove(node);
+            self.learned(*node, now);
         }
     }
 
@@ -633,7 +654,7 @@ impl Trust {
             }
             let at = first[&voice.by];
             let earlier = first.values().filter(|other| **other < at).count();
-            self.make_place_for_record(voice.by);
+            self.make_place_for_record(voice.by, now);
             let record = self.records.entry(voice.by).or_default();
             if record.confirm(subject, earlier, now) {
                 credited.push(voice.by);
@@ -657,7 +678,7 @@ impl Trust {
             if vouchee.is_some_and(|(vouchee, _)| vouchee.kin == Kin::Sibling) {
                 continue;
             }
-            self.make_place_for_record(node);
+            self.make_place_for_record(node, now);
             if self.records.entry(node).or_default().refute(subject, now) {
                 refuted.push(node);
                 self.learned(node, now);
@@ -994,17 +1015,31 @@ impl Trust {
             self.due_at.remove(&subject);
             subjects.insert(subject);
         }
-        if let Some(last) = self.pass {
-            let next = self.ledger.after(last, RECHECKED_AT_ONCE);
-            let is_end = next.len() < RECHECKED_AT_ONCE;
-            self.pass = next.last().filter(|_| !is_end).map(|last| Some(*last));
+        if self.unlooked > 0 {
+            subjects.extend(self.next_unlooked());
             self.goes_on_at = now + BETWEEN_PASSES;
-            subjects.extend(next);
         }
         let looks = subjects.into_iter();
         looks
             .filter_map(|subject| self.look(subject, now, false))
             .collect()
+    }
+
+    /// The next of the addresses that are to be looked at again. It goes round, so that each has its turn however often whom
+    /// we believe changes.
+    fn next_unlooked(&mut self) -> Vec<Subject> {
+        let most = self.unlooked.min(RECHECKED_AT_ONCE);
+        let mut next = self.ledger.after(self.looked_at, most);
+        if next.len() < most {
+            // Behind the last comes the first.
+            next.extend(self.ledger.after(None, most - next.len()));
+        }
+        self.looked_at = next.last().copied();
+        self.unlooked = match next.is_empty() {
+            true => 0,
+            false => self.unlooked.saturating_sub(next.len()),
+        };
+        next
     }
 
     /// When [`Trust::tick`] is due next, or the past if it is now.
@@ -1019,7 +1054,7 @@ impl Trust {
             self.ledger.next_deadline(),
             self.due.first().map(|(due, _)| *due),
             barred.map(|hidden| hidden.barred_until).min(),
-            self.pass.map(|_| self.goes_on_at),
+            Some(self.goes_on_at).filter(|_| self.unlooked > 0),
         ]
         .into_iter()
         .flatten()

@@ -514,6 +514,9 @@ pub(super) fn host_name() -> String {
 mod flood;
 
 #[cfg(test)]
+mod crowd;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

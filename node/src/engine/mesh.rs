@@ -409,6 +409,8 @@ pub struct Mesh {
     dead: BTreeMap<NodeId, Kill>,
     silenced: Option<Silenced>,
     fleet: Option<Fleet>,
+    /// Who was sent away from the fleet or left it.
+    away: BTreeMap<NodeId, kept::Away>,
     circles: BTreeMap<CircleId, kept::Circle>,
     public: Consent,
     pairing: Pairing,
@@ -428,6 +430,8 @@ pub struct Mesh {
     next_number: u64,
     next_tidy: Timestamp,
     heard: u64,
+    /// What was given to us lately and has not come by gossip: those who hear us by gossip may lack it.
+    given_lately: BTreeMap<ObjectId, Timestamp>,
     /// How many gossiped frames were not let in, by reason: as many entries as there are reasons.
     refused: BTreeMap<Why, u64>,
 }
@@ -459,6 +463,7 @@ impl Mesh {
             dead: BTreeMap::new(),
             silenced: None,
             fleet: None,
+            away: BTreeMap::new(),
             circles: BTreeMap::new(),
             public: Consent::default(),
             pairing: Pairing::default(),
@@ -475,6 +480,7 @@ impl Mesh {
             next_number: 1,
             next_tidy: now + TIDY,
             heard: 0,
+            given_lately: BTreeMap::new(),
             refused: BTreeMap::new(),
             limits,
         }
@@ -947,6 +953,8 @@ impl Mesh {
             .map(|fleet| Kept::Fleet(*fleet.secret.as_bytes(), fleet.epoch));
         let behind = self.fleet.iter().flat_map(|fleet| &fleet.behind);
         let behind = behind.map(|node| Kept::Behind(*node));
+        let away = self.away.iter();
+        let away = away.map(|(node, away)| Kept::Away(*node, *away));
         let circles = self
             .circles
             .iter()
@@ -961,6 +969,7 @@ impl Mesh {
             .chain(dead)
             .chain(fleet)
             .chain(behind)
+            .chain(away)
             .chain(circles)
             .chain(public)
             .chain(invitations)

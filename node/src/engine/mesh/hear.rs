@@ -25,6 +25,10 @@ impl From<Refusal> for Judgement {
 
 /// Words of one sibling that are remembered: two thousand unbans, and the rest of a week.
 const WORDS_MAX: usize = 4_096;
+/// Objects that were given to us lately; beyond that they are not handed on, should they come by gossip as well.
+const GIVEN_MAX: usize = 4_096;
+/// How long that matters: what is said by gossip is everywhere within seconds.
+const GIVEN_LATELY: std::time::Duration = std::time::Duration::from_secs(60);
 /// Keys of nobody we know that are remembered as dead or as liars'.
 const STRANGERS_MAX: usize = 4_096;
 
@@ -99,6 +103,9 @@ impl Mesh {
             Audience::Circle(_) | Audience::Public => Path::Gossip,
         };
         match self.first(from, path, audience, &bytes, now) {
+            Err(Refusal::Ignore(Why::Seen)) if self.was_given(audience, &bytes, now) => {
+                effects.push(judge(message, Judgement::Accept));
+            }
             Err(refusal) => {
                 self.count_refused(refusal.why());
                 effects.push(judge(message, refusal.into()));
@@ -108,6 +115,29 @@ impl Mesh {
                     effects.push(judge(message, Judgement::Ignore));
                 }
             }
+        }
+    }
+
+    /// Whether these very bytes were given to us lately, and now come by gossip for the first time: whoever hears it from
+    /// us alone still has to. Once each, so that nobody has old words handed on again and again.
+    fn was_given(&mut self, audience: Audience, bytes: &[u8], now: Timestamp) -> bool {
+        let Ok(signed) = Signed::parse(bytes, audience) else {
+            return false;
+        };
+        let id = signed.id();
+        let at = self.given_lately.remove(&id);
+        let envelope = self.shelf.envelope_for_others(audience, id);
+        at.is_some_and(|at| now.since(at) < GIVEN_LATELY)
+            && envelope.is_some_and(|envelope| **envelope == *bytes)
+    }
+
+    fn note_given(&mut self, id: lymph_protocol::ObjectId, now: Timestamp) {
+        if self.given_lately.len() >= GIVEN_MAX {
+            self.given_lately
+                .retain(|_, at| now.since(*at) < GIVEN_LATELY);
+        }
+        if self.given_lately.len() < GIVEN_MAX {
+            self.given_lately.insert(id, now);
         }
     }
 
@@ -214,6 +244,12 @@ impl Mesh {
             (Purpose::Gossip { message }, Ok(object)) => {
                 let verdict = match self.admit(&object, true, now, effects) {
                     Ok(()) => Judgement::Accept,
+                    // It was given to us while its signature was checked.
+                    Err(Refusal::Ignore(Why::Seen))
+                        if self.was_given(object.audience(), object.bytes(), now) =>
+                    {
+                        Judgement::Accept
+                    }
                     Err(refusal) => {
                         self.count_refused(refusal.why());
                         refusal.into()
@@ -223,7 +259,9 @@ impl Mesh {
             }
             (Purpose::Given, Ok(object)) => {
                 // What is refused here was asked for, so nobody is to blame.
-                let _ = self.admit(&object, false, now, effects);
+                if self.admit(&object, false, now, effects).is_ok() {
+                    self.note_given(object.id(), now);
+                }
             }
             (Purpose::Restored, Ok(object)) => {
                 self.remember_restored(&object, now, effects);
@@ -897,6 +935,7 @@ impl Mesh {
                     fleet.behind.insert(node);
                 }
             }
+            Kept::Away(node, away) => self.restore_away(node, away),
             Kept::Circle(id, circle) => {
                 self.circles.insert(id, circle);
             }

@@ -372,10 +372,8 @@ impl Mesh {
         } else if degree == Degree::Friend && known.degree == Degree::Member {
             (known.degree, known.weight) = (degree, weight);
         }
-        if degree == Degree::Sibling
-            && let Some(fleet) = &mut self.fleet
-        {
-            fleet.is_back(node);
+        if degree == Degree::Sibling {
+            self.is_back(node, effects);
         }
         if self.muted.remove(&node) {
             effects.push(Effect::Remove(KeptKey::Muted(node)));
