@@ -417,6 +417,9 @@ pub struct LiftedView {
     pub remaining: Vec<DecisionView>,
     /// Thresholds that are raised now.
     pub raised: Vec<RaisedView>,
+    /// Nodes that are believed less from now on, since they were wrong about it: what they are called here.
+    #[serde(default)]
+    pub refuted: Vec<String>,
     /// Why it would be forgotten if the machine stopped now, if it would.
     pub not_saved: Option<String>,
     /// Why the firewall does not do it yet, if it does not.
@@ -596,6 +599,7 @@ impl LiftedView {
             raised: raised
                 .map(|(scenario, target, raised)| RaisedView::new(scenario, *target, *raised))
                 .collect(),
+            refuted: lifted.refuted,
             not_saved: asked.not_saved,
             not_enforced: asked.not_enforced,
         })
@@ -736,7 +740,11 @@ impl WhyView {
             .map(|decision| DecisionView::new(decision, now))
             .collect();
         // The first of the strongest: a ban says more than a throttle beside it.
-        let strongest = why.decisions.iter().rev().max_by_key(|decision| decision.kind);
+        let strongest = why
+            .decisions
+            .iter()
+            .rev()
+            .max_by_key(|decision| decision.kind);
         let summary = match (why.shield, strongest, why.alerts.first()) {
             (Some(shield), None, _) => format!(
                 "{} is never blocked: it is {}",
