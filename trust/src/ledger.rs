@@ -6,6 +6,7 @@
 //! the place of nobody who weighs more than one of the crowd.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use lymph_protocol::family::Family;
@@ -14,7 +15,8 @@ use lymph_protocol::{NodeId, Subject, Timestamp};
 
 use crate::fixed::Fixed;
 use crate::policy::{CLOCK_SLACK, REPORTS_MAX, VOICES_MAX};
-use crate::verdict::Level;
+use crate::verdict::{Level, Rule};
+use crate::view::Branch;
 
 /// What somebody says about an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,15 +75,23 @@ pub(crate) struct About {
     pub(crate) since: Timestamp,
     /// Whose word counted while the level was above clear.
     pub(crate) contributors: BTreeSet<NodeId>,
-    /// The last count of ways, for whom it was made, and in which view.
+    /// The last count of ways, and for whom it was made.
     pub(crate) ways: Option<Ways>,
+    /// The most that its evidence can be, and since when that falls as evidence does.
+    pub(crate) most: Fixed,
+    pub(crate) most_at: Timestamp,
+    /// What the last look at all voices said.
+    pub(crate) rule: Option<Rule>,
+    pub(crate) until: Timestamp,
 }
 
-/// A count of ways: it holds as long as the view does and nobody of them falls away.
+/// What each branch gives somebody, shared by all who ask.
+pub(crate) type Weights = Arc<[(Branch, Fixed)]>;
+
+/// A count of ways: it holds as long as nobody of those to whom they lead falls away or is weighed anew.
 #[derive(Clone, Debug)]
 pub(crate) struct Ways {
-    pub(crate) view: u64,
-    pub(crate) to: Vec<NodeId>,
+    pub(crate) to: Vec<(NodeId, Weights)>,
     pub(crate) count: u32,
 }
 
@@ -168,6 +178,11 @@ impl Ledger {
         self.subjects
             .iter()
             .map(|(subject, about)| (*subject, about))
+    }
+
+    /// How many addresses somebody speaks of, or something is done about.
+    pub(crate) fn count(&self) -> usize {
+        self.subjects.len()
     }
 
     /// The next addresses after one.

@@ -11,9 +11,9 @@ use std::time::Duration;
 use lymph_protocol::family::Family;
 use lymph_protocol::{NodeId, Subject, Timestamp};
 
-use crate::fixed::Fixed;
+use crate::fixed::{Fixed, decay};
 use crate::graph::{Changed, Graph, Index, Statement};
-use crate::ledger::{About, Ledger, Voice, Ways, rank_of};
+use crate::ledger::{About, Ledger, Voice, Ways, Weights, rank_of};
 use crate::policy::{
     CONFIRM_WITHIN, NODES_MAX, Parameters, RECORDS_MAX, REFUTING_BRANCHES, THROTTLE_PATHS,
 };
@@ -30,6 +30,10 @@ const RECHECKED_AT_ONCE: usize = 500;
 const BETWEEN_PASSES: Duration = Duration::from_millis(10);
 /// What is due at once is due since then.
 const AT_ONCE: Timestamp = Timestamp::from_millis(1);
+/// The same, where most are of no concern.
+const PASSED_AT_ONCE: usize = 5_000;
+/// Nodes that are weighed anew one by one; if there are more, all are.
+const MOVED_MAX: usize = 1_024;
 /// Contributors that are remembered of one address.
 const CONTRIBUTORS_MAX: usize = 256;
 
@@ -66,6 +70,70 @@ struct Hidden {
     barred_until: Timestamp,
 }
 
+/// What of the view has to be worked out anew.
+#[derive(Clone, Debug)]
+enum Stale {
+    Nothing,
+    /// What lies behind the only one whose vouches changed.
+    Around(BTreeSet<NodeId>),
+    All,
+}
+
+/// Who may be weighed otherwise when a node's vouches change.
+enum Beyond {
+    Nobody,
+    These(BTreeSet<NodeId>),
+    Many,
+}
+
+/// Whose words are weighed anew.
+#[derive(Clone, Debug)]
+enum Whose {
+    Everybodys,
+    These(BTreeSet<NodeId>),
+}
+
+/// A walk round all addresses, to look at those of which somebody speaks whose word is weighed anew.
+#[derive(Clone, Debug)]
+struct Round {
+    whose: Whose,
+    /// What something is done about is looked at first.
+    is_new: bool,
+    left: usize,
+    at: Option<Subject>,
+}
+
+impl Default for Round {
+    fn default() -> Self {
+        Round {
+            whose: Whose::These(BTreeSet::new()),
+            is_new: false,
+            left: 0,
+            at: None,
+        }
+    }
+}
+
+impl Whose {
+    fn add(&mut self, other: Whose) {
+        match (&mut *self, other) {
+            (Whose::These(these), Whose::These(others))
+                if these.len() + others.len() <= MOVED_MAX =>
+            {
+                these.extend(others);
+            }
+            _ => *self = Whose::Everybodys,
+        }
+    }
+
+    fn concerns(&self, about: &About) -> bool {
+        match self {
+            Whose::Everybodys => true,
+            Whose::These(these) => about.voices.iter().any(|voice| these.contains(&voice.by)),
+        }
+    }
+}
+
 /// How well a node is protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
@@ -90,14 +158,10 @@ pub struct Trust {
     hidden: BTreeMap<NodeId, Hidden>,
     my_place: Option<Index>,
     view: View,
-    is_view_old: bool,
-    /// Counts up with every change of whom we believe.
-    version: u64,
-    /// At which version everything about which something is done was looked at.
-    looked: u64,
+    stale: Stale,
     branches: BTreeMap<Branch, Fixed>,
     kappa: Fixed,
-    weights: BTreeMap<NodeId, Arc<[(Branch, Fixed)]>>,
+    weights: BTreeMap<NodeId, Weights>,
     records: BTreeMap<NodeId, Record>,
     qualities: BTreeMap<NodeId, (u32, [Fixed; 9])>,
     assumed: BTreeMap<NodeId, Counts>,
@@ -106,11 +170,11 @@ pub struct Trust {
     ledger: Ledger,
     due: BTreeSet<(Timestamp, Subject)>,
     due_at: BTreeMap<Subject, Timestamp>,
-    /// How many addresses are still to be looked at since whom we believe changed, and after which.
-    unlooked: usize,
-    looked_at: Option<Subject>,
-    /// When the next of these are.
+    round: Round,
+    /// When the round goes on.
     goes_on_at: Timestamp,
+    /// Counts up with every change of whom we believe.
+    version: u64,
     day: u32,
 }
 
@@ -133,9 +197,7 @@ impl Trust {
             hidden: BTreeMap::new(),
             my_place,
             view: View::default(),
-            is_view_old: true,
-            version: 0,
-            looked: 0,
+            stale: Stale::All,
             branches: BTreeMap::new(),
             kappa: Fixed::ZERO,
             weights: BTreeMap::new(),
@@ -147,9 +209,9 @@ impl Trust {
             ledger: Ledger::new(),
             due: BTreeSet::new(),
             due_at: BTreeMap::new(),
-            unlooked: 0,
-            looked_at: None,
+            round: Round::default(),
             goes_on_at: Timestamp::default(),
+            version: 0,
             day: 0,
         }
     }
@@ -196,8 +258,8 @@ impl Trust {
             ledger: subject.map_or_else(Ledger::new, |subject| self.ledger.only(subject)),
             due: BTreeSet::new(),
             due_at: BTreeMap::new(),
-            unlooked: 0,
-            looked_at: None,
+            stale: self.stale.clone(),
+            round: Round::default(),
             ..*self
         }
     }
@@ -304,6 +366,7 @@ impl Trust {
         if statement.issuer == self.me {
             return true;
         }
+        let beyond = self.beyond(statement.issuer);
         let changed = self.graph.say(statement, now);
         if changed.is_full {
             let distance = self.distance(statement.issuer);
@@ -314,8 +377,42 @@ impl Trust {
             self.outdate_if_near(&changed);
             return !changed.is_full;
         }
-        self.outdate_if_near(&changed);
+        if !changed.issuers.is_empty() {
+            self.outdate_beyond(statement.issuer, beyond);
+        }
         true
+    }
+
+    /// Who may be weighed otherwise when a node's vouches change: whom it reaches before and after.
+    fn beyond(&self, issuer: NodeId) -> Beyond {
+        let place = self.graph.index(issuer);
+        let near = place.filter(|place| self.view.distance(*place) < self.view.hops());
+        match (&self.stale, near) {
+            (Stale::Around(_) | Stale::All, _) => Beyond::Many,
+            (Stale::Nothing, None) => Beyond::Nobody,
+            (Stale::Nothing, Some(place)) => {
+                let these = self.view.beyond(&self.graph, place, MOVED_MAX);
+                these.map_or(Beyond::Many, |these| {
+                    Beyond::These(
+                        these
+                            .into_iter()
+                            .map(|place| self.graph.id(place))
+                            .collect(),
+                    )
+                })
+            }
+        }
+    }
+
+    fn outdate_beyond(&mut self, issuer: NodeId, before: Beyond) {
+        self.stale = match (before, self.beyond(issuer)) {
+            (Beyond::Nobody, Beyond::Nobody) => return,
+            (Beyond::These(mut these), Beyond::These(others)) => {
+                these.extend(others);
+                Stale::Around(these)
+            }
+            _ => Stale::All,
+        };
     }
 
     /// Forget the statements of those who have the least say here, a sixteenth of all, but of nobody who is within so many
@@ -351,23 +448,27 @@ impl Trust {
 
     fn outdate_if_near(&mut self, changed: &Changed) {
         let is_near = |issuer: &Index| self.view.distance(*issuer) < self.view.hops();
-        if !self.is_view_old && changed.issuers.iter().any(is_near) {
+        let is_stale = match self.stale {
+            Stale::Nothing => changed.issuers.iter().any(is_near),
+            // How near anybody is has changed already.
+            Stale::Around(_) => !changed.issuers.is_empty(),
+            Stale::All => true,
+        };
+        if is_stale {
             self.outdate();
         }
     }
 
     fn outdate(&mut self) {
-        self.is_view_old = true;
+        self.stale = Stale::All;
     }
 
     /// Look at the graph anew, if something changed that matters here.
     fn refresh(&mut self) {
-        if !self.is_view_old {
+        let stale = std::mem::replace(&mut self.stale, Stale::Nothing);
+        if matches!(stale, Stale::Nothing) {
             return;
         }
-        self.is_view_old = false;
-        self.version += 1;
-        self.weights.clear();
         // Who found no place in a full graph finds one later.
         if self.my_place.is_none() {
             self.my_place = self.graph.pin(self.me);
@@ -395,8 +496,32 @@ impl Trust {
             roots,
             self.parameters.hops,
         );
+        self.version += 1;
+        let strangers = std::mem::take(&mut self.strangers);
         self.count_branches();
-        self.unlooked = self.ledger.subjects().count();
+        let whose = match stale {
+            Stale::Around(these) if self.strangers == strangers => {
+                for node in &these {
+                    self.weights.remove(node);
+                }
+                Whose::These(these)
+            }
+            Stale::Nothing | Stale::Around(_) | Stale::All => {
+                self.weights.clear();
+                Whose::Everybodys
+            }
+        };
+        self.weigh_anew(whose);
+    }
+
+    /// Look at every address again of which these speak.
+    fn weigh_anew(&mut self, whose: Whose) {
+        match self.round.left {
+            0 => self.round.whose = whose,
+            _ => self.round.whose.add(whose),
+        }
+        self.round.left = self.ledger.count();
+        self.round.is_new = true;
     }
 
     fn count_branches(&mut self) {
@@ -545,6 +670,7 @@ impl Trust {
     /// Go by these counts of a node, whatever was seen: for a question "what if".
     pub fn assume(&mut self, node: NodeId, counts: Counts) {
         self.assumed.insert(node, counts);
+        self.weigh_anew(Whose::These(BTreeSet::from([node])));
     }
 
     /// Hear these among strangers, whatever they earned: for a question "what if".
@@ -607,6 +733,7 @@ impl Trust {
         if is_new {
             self.outdate();
         }
+        self.weigh_anew(Whose::These(BTreeSet::from([node])));
     }
 
     /// Of whom nothing was heard for longest goes; whom we vouch for stays, and whoever was wrong goes last: to be forgotten
@@ -670,8 +797,6 @@ impl Trust {
         let Some(about) = self.ledger.about(subject) else {
             return Vec::new();
         };
-        // Whatever else rests on their word is looked at again.
-        self.looked = 0;
         let mut refuted = Vec::new();
         for node in about.contributors.clone() {
             let vouchee = self.vouchees.get(&node);
@@ -684,6 +809,8 @@ impl Trust {
                 self.learned(node, now);
             }
         }
+        // Whatever else rests on their word is looked at again.
+        self.weigh_anew(Whose::These(refuted.iter().copied().collect()));
         refuted
     }
 
@@ -703,7 +830,62 @@ impl Trust {
         if !is_new {
             return None;
         }
-        self.look(subject, now, true)
+        match self.is_too_little(subject, &voice, &weights, now) {
+            true => self.ledger.about(subject).and_then(|about| {
+                let level = about.level;
+                (level > Level::Clear).then_some(Change {
+                    subject,
+                    from: level,
+                    to: level,
+                    rule: about.rule,
+                    until: about.until,
+                })
+            }),
+            false => self.look(subject, now, true),
+        }
+    }
+
+    /// Whether one voice more cannot lift an address to the next level, however the others are looked at: evidence falls by
+    /// half in a half-life at least, and no cap lifts it.
+    fn is_too_little(
+        &mut self,
+        subject: Subject,
+        voice: &Voice,
+        weights: &[(Branch, Fixed)],
+        now: Timestamp,
+    ) -> bool {
+        let kin = self.vouchees.get(&voice.by).map(|(vouchee, _)| vouchee.kin);
+        let is_weighed = matches!(self.stale, Stale::Nothing) && self.round.left == 0;
+        if !is_weighed || kin == Some(Kin::Sibling) {
+            return false;
+        }
+        let quality = self.quality(voice.by, voice.heard_at, now);
+        let evidence = verdict::evidence(voice, quality, &self.parameters, now);
+        let weight: Fixed = weights.iter().map(|(_, weight)| *weight).sum();
+        let bars = verdict::bars(&self.parameters, self.kappa);
+        let half_life = self.parameters.half_life;
+        let Some(about) = self.ledger.about_mut(subject) else {
+            return false;
+        };
+        let bar = match about.level {
+            Level::Clear => bars[0].min(bars[1]).min(bars[2]),
+            Level::Prime => bars[1].min(bars[2]),
+            Level::Throttle => bars[2],
+            Level::Block => return false,
+        };
+        let left = decay(millis(now.since(about.most_at)), millis(half_life));
+        // Products are rounded down, sums of them by so little in all.
+        let most = about.most.times(left) + weight.times(evidence) + Fixed::from_bits(1 << 8);
+        if now < about.most_at || most >= bar {
+            return false;
+        }
+        (about.most, about.most_at) = (most, now);
+        let is_counted =
+            about.level > Level::Clear && weight > Fixed::ZERO && evidence > Fixed::ZERO;
+        if is_counted && about.contributors.len() < CONTRIBUTORS_MAX {
+            about.contributors.insert(voice.by);
+        }
+        true
     }
 
     /// Somebody takes back what they said. What follows, and who is held to have been wrong.
@@ -842,7 +1024,7 @@ impl Trust {
         });
         let sibling = sibling.map(|reporter| reporter.node);
         let (mut paths, mut strict_paths) = (0, 0);
-        let mut counted = ways.filter(|ways| ways.view == self.version);
+        let mut counted = ways;
         let count = |is_strict: bool, needed: u32| {
             let ends = reporters.iter().filter(|reporter| {
                 let worth = match is_strict {
@@ -920,12 +1102,13 @@ impl Trust {
         if bound == 0 || direct >= most {
             return bound.min(most);
         }
+        let holds = |(node, weights): &(NodeId, Weights)| {
+            let end = ends.binary_search_by_key(node, |end| end.node);
+            end.is_ok_and(|end| Arc::ptr_eq(&ends[end].weights, weights))
+        };
         if let Some(ways) = counted
             && ways.count >= most
-            && ways
-                .to
-                .iter()
-                .all(|node| ends.iter().any(|end| end.node == *node))
+            && ways.to.iter().all(holds)
         {
             return most;
         }
@@ -938,8 +1121,10 @@ impl Trust {
         }
         let count = paths::disjoint(&self.graph, &self.view, &places, bound);
         *counted = Some(Ways {
-            view: self.version,
-            to: ends.iter().map(|reporter| reporter.node).collect(),
+            to: ends
+                .iter()
+                .map(|reporter| (reporter.node, Arc::clone(&reporter.weights)))
+                .collect(),
             count,
         });
         count
@@ -950,6 +1135,15 @@ impl Trust {
         let assessment = self.assessed(subject, now, self.parameters.block_paths);
         let about = self.ledger.about_mut(subject)?;
         let (from, to) = (about.level, assessment.level);
+        let weight = |reporter: &Reporter| -> Fixed {
+            reporter
+                .weights
+                .iter()
+                .map(|(_, weight)| weight.times(reporter.evidence))
+                .sum()
+        };
+        (about.most, about.most_at) = (assessment.reporters.iter().map(weight).sum(), now);
+        (about.rule, about.until) = (assessment.rule, assessment.until);
         if from != to {
             (about.level, about.since) = (to, now);
         }
@@ -1003,10 +1197,10 @@ impl Trust {
         for subject in &subjects {
             self.ledger.leave(*subject);
         }
-        if self.version != self.looked {
-            self.looked = self.version;
+        if std::mem::take(&mut self.round.is_new) {
             // What rests on somebody who is believed no longer ends at once.
-            subjects.extend(self.due_at.keys().copied());
+            let due = self.due_at.keys().copied();
+            subjects.extend(due.filter(|subject| self.is_of_concern(*subject)));
         }
         while let Some((due, subject)) = self.due.first().copied()
             && due <= now
@@ -1015,7 +1209,7 @@ impl Trust {
             self.due_at.remove(&subject);
             subjects.insert(subject);
         }
-        if self.unlooked > 0 {
+        if self.round.left > 0 {
             subjects.extend(self.next_unlooked());
             self.goes_on_at = now + BETWEEN_PASSES;
         }
@@ -1025,27 +1219,37 @@ impl Trust {
             .collect()
     }
 
+    fn is_of_concern(&self, subject: Subject) -> bool {
+        let about = self.ledger.about(subject);
+        about.is_some_and(|about| self.round.whose.concerns(about))
+    }
+
     /// The next of the addresses that are to be looked at again. It goes round, so that each has its turn however often whom
     /// we believe changes.
     fn next_unlooked(&mut self) -> Vec<Subject> {
-        let most = self.unlooked.min(RECHECKED_AT_ONCE);
-        let mut next = self.ledger.after(self.looked_at, most);
+        let at_once = match self.round.whose {
+            Whose::Everybodys => RECHECKED_AT_ONCE,
+            Whose::These(_) => PASSED_AT_ONCE,
+        };
+        let most = self.round.left.min(at_once);
+        let mut next = self.ledger.after(self.round.at, most);
         if next.len() < most {
             // Behind the last comes the first.
             next.extend(self.ledger.after(None, most - next.len()));
         }
-        self.looked_at = next.last().copied();
-        self.unlooked = match next.is_empty() {
+        self.round.at = next.last().copied();
+        self.round.left = match next.is_empty() {
             true => 0,
-            false => self.unlooked.saturating_sub(next.len()),
+            false => self.round.left.saturating_sub(next.len()),
         };
+        next.retain(|subject| self.is_of_concern(*subject));
         next
     }
 
     /// When [`Trust::tick`] is due next, or the past if it is now.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        if self.is_view_old || self.looked != self.version {
+        if !matches!(self.stale, Stale::Nothing) || self.round.is_new {
             return Some(AT_ONCE);
         }
         let barred = self.hidden.values().filter(|hidden| !hidden.is_muted);
@@ -1054,7 +1258,7 @@ impl Trust {
             self.ledger.next_deadline(),
             self.due.first().map(|(due, _)| *due),
             barred.map(|hidden| hidden.barred_until).min(),
-            Some(self.goes_on_at).filter(|_| self.unlooked > 0),
+            Some(self.goes_on_at).filter(|_| self.round.left > 0),
         ]
         .into_iter()
         .flatten()
@@ -1066,6 +1270,10 @@ impl Trust {
     pub fn network(subject: Subject) -> Network {
         Network::near(subject).wide()
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn remember_contributors(about: &mut About, assessment: &Assessment) {

@@ -227,12 +227,23 @@ pub(crate) fn shares(
 fn bar(full: Fixed, is_held: bool) -> Fixed {
     match is_held {
         true => full.over(Fixed::ratio(HYSTERESIS, 1)),
-        false => full.minus(ROUNDING),
+        false => full,
     }
 }
 
 /// What sums of evidence are short of at most: three steps of 2^-48 for each of as many branches as there may be.
 const ROUNDING: Fixed = Fixed::from_bits(1024);
+
+/// From which evidence on an address is primed, slowed down and blocked.
+pub(crate) fn bars(parameters: &Parameters, kappa: Fixed) -> [Fixed; 3] {
+    let halves = |count: u64| kappa.times(Fixed::ratio(count, 2));
+    [
+        halves(PRIME_AT),
+        halves(THROTTLE_AT),
+        kappa.times(parameters.block_at),
+    ]
+    .map(|bar| bar.minus(ROUNDING))
+}
 
 /// What follows from evidence: `paths` and `strict_paths` are asked only where they decide.
 pub(crate) fn judge(
@@ -243,11 +254,11 @@ pub(crate) fn judge(
     was: Level,
     mut paths: impl FnMut(bool, u32) -> u32,
 ) -> (Level, Option<Rule>) {
-    let halves = |count: u64| kappa.times(Fixed::ratio(count, 2));
+    let [prime, throttle, block] = bars(parameters, kappa);
     if let Some(sibling) = sibling {
         return (Level::Block, Some(Rule::Sibling(sibling)));
     }
-    let block = bar(kappa.times(parameters.block_at), was >= Level::Block);
+    let block = bar(block, was >= Level::Block);
     // Nobody is blocked by nothing, whatever the parameters are.
     if strict > Fixed::ZERO
         && strict >= block
@@ -255,14 +266,14 @@ pub(crate) fn judge(
     {
         return (Level::Block, Some(Rule::Paths));
     }
-    let throttle = bar(halves(THROTTLE_AT), was >= Level::Throttle);
+    let throttle = bar(throttle, was >= Level::Throttle);
     if evidence > Fixed::ZERO
         && evidence >= throttle
         && paths(false, THROTTLE_PATHS) >= THROTTLE_PATHS
     {
         return (Level::Throttle, Some(Rule::TwoPaths));
     }
-    if evidence > Fixed::ZERO && evidence >= bar(halves(PRIME_AT), was >= Level::Prime) {
+    if evidence > Fixed::ZERO && evidence >= bar(prime, was >= Level::Prime) {
         return (Level::Prime, Some(Rule::Evidence));
     }
     (Level::Clear, None)

@@ -152,6 +152,29 @@ impl View {
         }
     }
 
+    /// Everybody who can be reached from a node in as many steps as a walk has left there, the node itself left out; `None`
+    /// if these are more than so many.
+    pub(crate) fn beyond(&self, graph: &Graph, from: Index, most: usize) -> Option<Vec<Index>> {
+        let mut seen = Between::default();
+        seen.place(from);
+        let mut done = 0;
+        for _ in self.distance(from)..self.hops {
+            let end = seen.nodes.len();
+            for at in done..end {
+                for edge in graph.out(seen.nodes[at]) {
+                    if !self.is_hidden(edge.node) {
+                        seen.place(edge.node);
+                    }
+                }
+                if seen.nodes.len() > most {
+                    return None;
+                }
+            }
+            done = end;
+        }
+        Some(seen.nodes.split_off(1))
+    }
+
     /// All that lies on the way from a root to one of the targets in as many steps as a walk has.
     pub(crate) fn between(&self, graph: &Graph, targets: &[Index]) -> Between {
         let mut between = Between::default();
@@ -190,18 +213,76 @@ pub(crate) struct Between {
     pub(crate) targets: usize,
     /// From, to (places in `nodes`) and share.
     pub(crate) edges: Vec<(usize, usize, u32)>,
-    places: BTreeMap<Index, usize>,
+    places: Places,
+}
+
+/// Where each vertex is in a list: a table with open addresses, since this is asked for each vouch on the way.
+#[derive(Debug)]
+struct Places {
+    /// A vertex and its place, at most three in four of them used.
+    slots: Vec<(Index, u32)>,
+    used: usize,
+}
+
+const UNUSED: u32 = u32::MAX;
+
+impl Default for Places {
+    fn default() -> Self {
+        Places {
+            slots: vec![(0, UNUSED); 64],
+            used: 0,
+        }
+    }
+}
+
+impl Places {
+    /// The slot of a vertex, or the one that it would have.
+    fn slot(&self, node: Index) -> usize {
+        let mask = self.slots.len() - 1;
+        // Fibonacci hashing (Knuth 1973): whoever chooses places in the graph gains nothing but longer looks at themselves.
+        let mut slot = (node.wrapping_mul(0x9e37_79b9) >> 7) as usize & mask;
+        while self.slots[slot].1 != UNUSED && self.slots[slot].0 != node {
+            slot = (slot + 1) & mask;
+        }
+        slot
+    }
+
+    fn get(&self, node: Index) -> Option<usize> {
+        let (_, place) = self.slots[self.slot(node)];
+        (place != UNUSED).then_some(place as usize)
+    }
+
+    /// The place of a vertex; this one, if it had none.
+    fn get_or_put(&mut self, node: Index, place: usize) -> usize {
+        if self.used * 4 >= self.slots.len() * 3 {
+            let larger = vec![(0, UNUSED); self.slots.len() * 4];
+            for (node, place) in std::mem::replace(&mut self.slots, larger) {
+                if place != UNUSED {
+                    let slot = self.slot(node);
+                    self.slots[slot] = (node, place);
+                }
+            }
+        }
+        let slot = self.slot(node);
+        if self.slots[slot].1 == UNUSED {
+            self.slots[slot] = (node, u32::try_from(place).unwrap_or(UNUSED));
+            self.used += 1;
+        }
+        self.slots[slot].1 as usize
+    }
 }
 
 impl Between {
     fn place(&mut self, node: Index) -> usize {
-        *self.places.entry(node).or_insert_with(|| {
+        let next = self.nodes.len();
+        let place = self.places.get_or_put(node, next);
+        if place == next {
             self.nodes.push(node);
-            self.nodes.len() - 1
-        })
+        }
+        place
     }
 
     pub(crate) fn find(&self, node: Index) -> Option<usize> {
-        self.places.get(&node).copied()
+        self.places.get(node)
     }
 }

@@ -27,6 +27,9 @@ pub(crate) fn weights(graph: &Graph, view: &View, peer: Index) -> Vec<(Branch, F
         return weights;
     }
     let between = view.between(graph, &[peer]);
+    if between.nodes.is_empty() {
+        return weights;
+    }
     // A root's place, and what it is; the peer itself ends the walk.
     let found: Vec<_> = view
         .roots()
@@ -37,6 +40,13 @@ pub(crate) fn weights(graph: &Graph, view: &View, peer: Index) -> Vec<(Branch, F
     for (_, place) in &found {
         is_root[*place] = true;
     }
+    // Which roots a walk can come by on its way. Few: it has to get there and back in time. Of the others all are worked out
+    // at once, since nobody who is on the way enters them.
+    let mut is_passed = vec![false; between.nodes.len()];
+    for (_, to, _) in &between.edges {
+        is_passed[*to] |= *to != 0;
+    }
+    // The chance to get there from each vertex, with these roots open and all others closed to whoever is on the way.
     let chance = |starts: &[usize]| {
         let mut is_open: Vec<bool> = is_root.iter().map(|is_root| !is_root).collect();
         for start in starts {
@@ -57,9 +67,16 @@ pub(crate) fn weights(graph: &Graph, view: &View, peer: Index) -> Vec<(Branch, F
         }
         now
     };
+    let places = found.iter().map(|(_, place)| *place);
+    let unpassed: Vec<_> = places.filter(|place| !is_passed[*place]).collect();
+    let shared = chance(&unpassed);
     if root.is_none() {
         for (root, place) in found.iter().filter(|(root, _)| root.kin != Kin::Member) {
-            let chance = Fixed::from_bits(chance(&[*place])[*place]);
+            let chance = match is_passed[*place] {
+                true => chance(&[*place])[*place],
+                false => shared[*place],
+            };
+            let chance = Fixed::from_bits(chance);
             let weight = Fixed::ratio(root.weight.into(), 10_000).times(chance);
             weights.push((Branch::Of(root.id), weight));
         }
@@ -72,7 +89,10 @@ pub(crate) fn weights(graph: &Graph, view: &View, peer: Index) -> Vec<(Branch, F
         .collect();
     if !starts.is_empty() {
         let places: Vec<_> = starts.iter().map(|(_, place)| *place).collect();
-        let chances = chance(&places);
+        let chances = match places.iter().any(|place| is_passed[*place]) {
+            true => chance(&places),
+            false => shared,
+        };
         let weight = starts
             .iter()
             .map(|(root, place)| {

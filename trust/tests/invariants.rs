@@ -671,3 +671,20 @@ proptest! {
 fn a_newcomer_counts_a_little_more_than_half() {
     assert!((newcomer().to_f64() - 11.0 / 21.0).abs() < 1e-9);
 }
+
+proptest! {
+    #![proptest_config(cases(48))]
+
+    /// What is not looked at in full, because it cannot matter, would not have mattered.
+    #[test]
+    fn a_level_is_what_a_full_look_says_after_each_report(plan in plan(40)) {
+        let mut world = Plan { reports: Vec::new(), ..plan.clone() }.build();
+        for (seq, report) in (1..).zip(&plan.reports) {
+            let now = Heard { hours_ago: 0, ..*report };
+            world.hear(now.about, now.voice(now.by, seq));
+            for about in 0..3 {
+                prop_assert_eq!(world.trust.assess(subject(about), START).level, world.level(about));
+            }
+        }
+    }
+}
