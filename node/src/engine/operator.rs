@@ -201,7 +201,8 @@ impl Engine {
             let targets = taken_back.decisions.iter().map(|decision| decision.target);
             let targets: BTreeSet<_> = targets.chain(which.target).collect();
             for target in targets {
-                self.refute(target, now, actions);
+                let refuted = self.refute(target, now, actions);
+                taken_back.refuted.extend(refuted);
             }
         }
         taken_back
@@ -216,11 +217,10 @@ impl Engine {
         actions: &mut Vec<Action>,
     ) {
         let target = decision.target;
-        let Some(mut rung) = self
-            .ladder
-            .get(target)
-            .filter(|_| decision.origin == Origin::Lymph)
-        else {
+        let is_own = decision.origin == Origin::Lymph;
+        // What a sibling reports is its visit, not one here.
+        let is_by_many = decision.origin == Origin::Mesh && decision.step > 0;
+        let Some(mut rung) = self.ladder.get(target).filter(|_| is_own || is_by_many) else {
             return;
         };
         rung.free_at = rung.free_at.min(now);

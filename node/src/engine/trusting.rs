@@ -486,14 +486,24 @@ impl Engine {
         self.save_experience(&credited, actions);
     }
 
-    /// The operator says that somebody is innocent: those whose word counted were wrong.
-    pub(super) fn refute(&mut self, target: Target, now: Timestamp, actions: &mut Vec<Action>) {
+    /// The operator says that somebody is innocent: those whose word counted were wrong. What they are called here.
+    pub(super) fn refute(
+        &mut self,
+        target: Target,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) -> Vec<String> {
         let (Target::Subject(subject), Some(trusting)) = (target, &mut self.trusting) else {
-            return;
+            return Vec::new();
         };
         let refuted = trusting.trust.refute(subject, now);
         self.save_experience(&refuted, actions);
         self.tick_trust(now, actions);
+        let names = self.mesh.iter().flat_map(|mesh| {
+            let refuted = refuted.iter();
+            refuted.map(|node| mesh.name_of(*node))
+        });
+        names.collect()
     }
 
     fn save_experience(&self, nodes: &[NodeId], actions: &mut Vec<Action>) {

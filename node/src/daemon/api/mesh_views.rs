@@ -13,7 +13,7 @@ use crate::daemon::mesh::Network;
 use crate::daemon::net::peer_text;
 use crate::engine::Engine;
 use crate::engine::mesh::pairing::Progress;
-use crate::engine::mesh::{Consent, Silenced};
+use crate::engine::mesh::{Consent, Mesh, Silenced};
 use crate::engine::request::{Answer, MeshAnswer};
 
 /// This node among others, in one line of `status`.
@@ -267,24 +267,6 @@ impl MeshView {
         };
         let silenced = mesh.silenced().map(|why| silenced(why).to_owned());
         let muted: Vec<_> = mesh.muted().collect();
-        let peers = mesh.known().map(|(node, known)| PeerView {
-            node: node.to_string(),
-            name: known.name.clone(),
-            degree: known.degree.name().to_owned(),
-            weight: f64::from(known.weight.0) / 10_000.0,
-            listed: known.is_listed,
-            connected: known
-                .transport
-                .is_some_and(|transport| mesh.is_connected(transport)),
-            muted: muted.contains(&node),
-            addresses: known.addresses.clone(),
-            since: known.since.to_string(),
-            vouches_until: known
-                .vouches_until
-                .filter(|until| until.start() > now)
-                .map(|until| until.start().to_string()),
-            reports: mesh.shelf().by(node).count(),
-        });
         let circles = mesh.circles().map(|(id, circle)| CircleView {
             name: Audience::Circle(id).to_string(),
             founder: circle.founder.to_string(),
@@ -327,7 +309,7 @@ impl MeshView {
             public: mesh.public().into(),
             fleet: mesh.fleet().map(|fleet| fleet.to_string()),
             circles: circles.collect(),
-            peers: peers.collect(),
+            peers: peers(mesh, now).collect(),
             muted: muted.iter().map(ToString::to_string).collect(),
             invitations: invitations.collect(),
             paired: mesh
@@ -346,6 +328,29 @@ impl MeshView {
             graylisted: figures.graylisted,
         }
     }
+}
+
+/// Everybody whom a node knows.
+pub(super) fn peers(mesh: &Mesh, now: Timestamp) -> impl Iterator<Item = PeerView> {
+    let muted: Vec<_> = mesh.muted().collect();
+    mesh.known().map(move |(node, known)| PeerView {
+        node: node.to_string(),
+        name: known.name.clone(),
+        degree: known.degree.name().to_owned(),
+        weight: f64::from(known.weight.0) / 10_000.0,
+        listed: known.is_listed,
+        connected: known
+            .transport
+            .is_some_and(|transport| mesh.is_connected(transport)),
+        muted: muted.contains(&node),
+        addresses: known.addresses.clone(),
+        since: known.since.to_string(),
+        vouches_until: known
+            .vouches_until
+            .filter(|until| until.start() > now)
+            .map(|until| until.start().to_string()),
+        reports: mesh.shelf().by(node).count(),
+    })
 }
 
 impl PairingView {
