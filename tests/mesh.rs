@@ -716,6 +716,85 @@ fn whoever_is_muted_is_not_believed_until_heard_again() {
     });
 }
 
+/// Whether a friend's word, heard by gossip in its own time, does what it should: the first makes the detector look closer, the
+/// second slows the attacker down, the third shuts him out.
+#[test]
+fn an_attacker_is_refused_when_three_friends_have_seen_him() {
+    // Of whoever is left alone for the sake of measuring, nothing would be seen here.
+    let start = || {
+        let mut node = Node::settled();
+        node.stop();
+        fs::write(node.path("lymph.toml"), "[mesh]\nholdout = 0\n").unwrap();
+        node.start();
+        node
+    };
+    let me = start();
+    let friends = [start(), start(), start()];
+    for friend in &friends {
+        pair(&me, friend, &[], &[]);
+        friend.done(&["share", "on"]);
+    }
+    me.done(&["share", "on"]);
+    for friend in &friends {
+        me.until("they know each other", |me| {
+            knows(me, &friend.id(), "friend")
+        });
+    }
+    // Only one of them has seen the first, all of them the other.
+    friends[0].attacked_by(OTHER);
+    for friend in &friends {
+        friend.attacked_by(ATTACKER);
+    }
+    let kinds = |address: &str| {
+        let decided = me.json(&["why", address])["decisions"].clone();
+        let decided = decided.as_array().cloned().unwrap_or_default();
+        let mesh = decided
+            .iter()
+            .filter(|decision| decision["origin"] == "mesh");
+        let mut kinds: Vec<_> = mesh.map(|decision| decision["kind"].to_string()).collect();
+        kinds.sort();
+        kinds
+    };
+    let heard = |address: &str| {
+        let reports = me.json(&["why", address])["reports"].clone();
+        reports.as_array().map_or(0, Vec::len)
+    };
+    // Public reports are said half a minute to five later, each in its own time.
+    let seen = Mutex::new(Vec::new());
+    me.until_within(400, "three have said so", |_| {
+        sleep(Duration::from_millis(300));
+        let before = heard(ATTACKER);
+        let kinds = kinds(ATTACKER);
+        if before == heard(ATTACKER) {
+            seen.lock().unwrap().push((before, kinds));
+        }
+        before == 3
+    });
+    me.until("he is shut out", |_| {
+        kinds(ATTACKER).contains(&"\"ban\"".to_owned())
+    });
+    for (heard, kinds) in seen.into_inner().unwrap() {
+        let is_as_expected = match heard {
+            0 | 1 => kinds.is_empty(),
+            2 => kinds == ["\"throttle\""],
+            _ => true,
+        };
+        assert!(is_as_expected, "{heard} friends said so: {kinds:?}");
+    }
+    let why = me.done(&["why", ATTACKER]);
+    assert!(why.contains("ssh-auth seen by"), "{why}");
+    // One friend's word about the other: two tries are enough, in place of six.
+    me.until_within(400, "the first has said so", |_| heard(OTHER) == 1);
+    assert!(!me.has(OTHER));
+    fail_to_log_in(&me.path("auth.log"), OTHER, 2);
+    me.until("two tries were enough", |me| me.has_of(OTHER, "lymph"));
+    // And whoever believes a friend no longer, no longer acts on their word.
+    me.done(&["trust", "revoke", &friends[1].id()[..16]]);
+    me.until("it is lifted", |_| kinds(ATTACKER) == ["\"throttle\""]);
+    me.done(&["trust", "mute", &friends[2].id()[..16]]);
+    me.until("all of it is lifted", |_| kinds(ATTACKER).is_empty());
+}
+
 /// Whether these bytes are in a file of the folder, or of one in it.
 fn is_written(folder: &std::path::Path, text: &str) -> bool {
     fs::read_dir(folder).unwrap().flatten().any(|entry| {

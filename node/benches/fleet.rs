@@ -292,7 +292,15 @@ impl Here {
                 },
                 Wish::Leave(topic) => Order::Leave { topic },
                 Wish::Publish { topic, bytes } => Order::Publish { topic, bytes },
-                Wish::Befriend { peer, addresses } => Order::Befriend { peer, addresses },
+                Wish::Befriend {
+                    peer,
+                    addresses,
+                    is_mutual,
+                } => Order::Befriend {
+                    peer,
+                    addresses,
+                    explicit: is_mutual,
+                },
                 Wish::Unfriend(peer) => Order::Unfriend { peer },
                 Wish::Block(peer) => Order::Block { peer },
                 Wish::Unblock(peer) => Order::Unblock { peer },

@@ -73,7 +73,7 @@ pub enum Path {
 }
 
 /// Why bytes are not the one spelling of an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Flaw {
     /// They end too early.
     #[error("cut short")]
@@ -90,7 +90,7 @@ pub enum Flaw {
 }
 
 /// Why something is not let in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Why {
     /// More bytes than its kind may have.
     #[error("too long")]

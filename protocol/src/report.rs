@@ -94,7 +94,7 @@ pub struct Report {
 }
 
 /// Why an object can be no honest one, whoever looks at it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Nonsense {
     /// An address that nobody on the Internet has.
     #[error("its subject is no public address")]

@@ -547,6 +547,20 @@ impl Keypair {
         TransportId::from_bytes(self.0.verifying_key().to_bytes())
     }
 
+    /// A number that nobody else can know and that is the same for this key and purpose for ever: for choices that others
+    /// must not foresee. It says nothing about the key.
+    #[must_use]
+    pub fn secret_number(&self, purpose: &str) -> u64 {
+        // A signature under a name that no object's bytes begin with.
+        let said = self
+            .0
+            .sign(format!("lymph secret number: {purpose}").as_bytes());
+        let hash = Sha256::digest(said.to_bytes());
+        hash.iter()
+            .take(8)
+            .fold(0, |number, byte| number << 8 | u64::from(*byte))
+    }
+
     /// Says something to an audience; about 19 µs.
     ///
     /// # Errors

@@ -10,6 +10,9 @@
 //! **Run over.** `overflow_filter` may drop the detection, then `blackhole`: for so long after a detection the
 //! same group is silent.
 //!
+//! **Primed.** While others speak of a subject, leaky buckets of authentication and exploit rules that group by it hold a
+//! quarter of their events; a detection that only that made says so.
+//!
 //! **Time.** `at` is when an event happened by the clock that counts for its log (see `detector`), `now` the time
 //! it is handled. Tokens and `blackhole` go by `at`. A bucket whose life has passed by `at` is replaced; one
 //! that nobody touches is given up when its life has passed by `now` as well, so that a log that is read late
@@ -31,7 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::fast::FixedState;
-use lymph_protocol::Timestamp;
+use lymph_protocol::{Subject, Timestamp};
 
 use crate::attackers::attackers;
 use crate::event::{Event, Keys};
@@ -128,6 +131,8 @@ pub(crate) struct Buckets {
     pub(crate) evicted: u64,
     /// No bucket's life ends before this.
     next_expiry: Timestamp,
+    /// Whose buckets run over sooner: others speak of them.
+    pub(crate) primed: HashSet<Subject, FixedState>,
 }
 
 /// One event on its way into buckets.
@@ -151,6 +156,7 @@ impl Buckets {
             bytes_max,
             evicted: 0,
             next_expiry: Timestamp::MAX,
+            primed: HashSet::with_hasher(FixedState::with_seed(seed)),
         }
     }
 
@@ -241,7 +247,7 @@ impl Buckets {
             bucket.total = 1;
             bucket.keep(scenario, drop.kept, scoped);
             return Poured {
-                overflow: self.run_over(scenario, bucket, drop.now, keys),
+                overflow: self.run_over(scenario, bucket, drop.now, keys, false),
                 failed: false,
             };
         }
@@ -259,7 +265,7 @@ impl Buckets {
             let old = place.and_then(|place| self.unlink(place));
             place = None;
             if scenario.kind == Kind::Counter {
-                overflow = old.and_then(|old| self.run_over(scenario, old, drop.now, keys));
+                overflow = old.and_then(|old| self.run_over(scenario, old, drop.now, keys, false));
             }
         }
         let place = match place {
@@ -275,9 +281,11 @@ impl Buckets {
             Outcome::Cancelled => {
                 self.unlink(place);
             }
-            Outcome::RunsOver => {
+            outcome @ (Outcome::RunsOver | Outcome::RunsOverPrimed) => {
                 let full = self.unlink(place);
-                overflow = full.and_then(|full| self.run_over(scenario, full, drop.now, keys));
+                let is_primed = outcome == Outcome::RunsOverPrimed;
+                overflow =
+                    full.and_then(|full| self.run_over(scenario, full, drop.now, keys, is_primed));
             }
         }
         self.keep_to_budget();
@@ -335,9 +343,24 @@ impl Buckets {
         }
         if !has_token || self.condition_holds(place, scenario, &env) {
             Outcome::RunsOver
+        } else if self.is_primed(place, scenario, drop) {
+            Outcome::RunsOverPrimed
         } else {
             Outcome::Holds
         }
+    }
+
+    /// Whether the bucket has run over by the capacity that it has while others speak of its subject.
+    fn is_primed(&self, place: u32, scenario: &Scenario, drop: &Drop<'_>) -> bool {
+        if self.primed.is_empty() {
+            return false;
+        }
+        let (Some(primed), Some(address)) = (scenario.primed_capacity, drop.kept.address) else {
+            return false;
+        };
+        let bucket = self.slab[place as usize].as_ref();
+        bucket.is_some_and(|bucket| scenario.held(bucket.tokens) > primed * scenario.leakspeed_ms)
+            && self.primed.contains(&Subject::of(address))
     }
 
     fn condition_holds(&mut self, place: u32, scenario: &Scenario, env: &Env<'_>) -> bool {
@@ -372,6 +395,7 @@ impl Buckets {
         bucket: Bucket,
         now: Timestamp,
         keys: &Keys,
+        is_primed: bool,
     ) -> Option<Overflow> {
         // A counter ends with its duration, the others with the event that did not fit.
         let over_at = if scenario.kind == Kind::Counter {
@@ -398,6 +422,7 @@ impl Buckets {
             capacity: scenario.capacity,
             leakspeed_ms: scenario.leakspeed_ms,
             whitelisted: None,
+            is_primed,
         };
         if let Some(filter) = &scenario.overflow_filter {
             let (queue, leaky) = (
@@ -443,7 +468,7 @@ impl Buckets {
                     break;
                 };
                 if scenario.kind == Kind::Counter {
-                    overflows.extend(self.run_over(scenario, bucket, now, keys));
+                    overflows.extend(self.run_over(scenario, bucket, now, keys, false));
                 }
             }
         }
@@ -569,10 +594,13 @@ fn with_hasher(seed: u64, values: HashSet<u64, FixedState>) -> HashSet<u64, Fixe
     hashed
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Holds,
     Cancelled,
     RunsOver,
+    /// It would hold, but for what others say of its subject.
+    RunsOverPrimed,
 }
 
 /// What the scope's expression says of the event: nothing for scope Ip, `None` if it fails.
@@ -774,7 +802,7 @@ impl Bucket {
 
 impl Scenario {
     /// Milliseconds' worth of tokens in a full bucket.
-    fn full_tokens(&self) -> u64 {
+    pub(crate) fn full_tokens(&self) -> u64 {
         self.capacity
             .unsigned_abs()
             .saturating_mul(self.leakspeed_ms)

@@ -393,6 +393,20 @@ impl Detector {
         }
     }
 
+    /// Look closer at somebody of whom others speak, or no longer. Whoever calls it bounds how many these are.
+    pub fn prime(&mut self, subject: Subject, is_primed: bool) {
+        match is_primed {
+            true => self.buckets.primed.insert(subject),
+            false => self.buckets.primed.remove(&subject),
+        };
+    }
+
+    /// Whether others speak of somebody.
+    #[must_use]
+    pub fn is_primed(&self, subject: Subject) -> bool {
+        self.buckets.primed.contains(&subject)
+    }
+
     /// Its memory, to be saved.
     #[must_use]
     pub fn snapshot(&self) -> DetectorSnapshot {

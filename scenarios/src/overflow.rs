@@ -107,6 +107,8 @@ pub struct Overflow {
     pub leakspeed_ms: u64,
     /// Set by a postoverflow: this is not to be acted upon, and why.
     pub whitelisted: Option<String>,
+    /// The bucket would have held, but for what others say of the attacker: it is no evidence for anybody else.
+    pub is_primed: bool,
 }
 
 /// What an entry of a map costs beside its texts, about.

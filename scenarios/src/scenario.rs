@@ -116,6 +116,8 @@ pub struct Scenario {
     pub(crate) queue_events_max: usize,
     pub(crate) reprocess: bool,
     pub(crate) bayes: Option<Bayes>,
+    /// Events that a bucket holds of somebody whom others speak of, if that makes a difference.
+    pub(crate) primed_capacity: Option<u64>,
     /// The first 8 bytes of a SHA-256 of its meaning: the checked scenario without name, description and labels. Two nodes
     /// with the same rule agree on it, whatever they call it.
     pub hash: [u8; 8],
@@ -127,7 +129,32 @@ pub struct Scenario {
 /// All are counted.
 pub(crate) const QUEUE_EVENTS_MAX: usize = 1000;
 
+/// Capacities are divided by this for somebody whom others speak of, but two events it always takes.
+const PRIMED_PART: u64 = 4;
+
+/// Events that a bucket holds of somebody whom others speak of: a quarter of its capacity, at least one. Only for what
+/// guesses at logins or tries a hole; much traffic alone is no less innocent for what others say.
+fn primed_capacity(document: &ScenarioDocument, kind: Kind, capacity: i64) -> Option<u64> {
+    let behavior = document.labels.get("behavior").map(label_text)?;
+    let (_, deed) = behavior.split_once(':')?;
+    let by_source = document
+        .groupby
+        .as_ref()
+        .is_some_and(|by| by.value.contains("source_ip"));
+    if kind != Kind::Leaky || !by_source || !matches!(deed, "bruteforce" | "exploit") {
+        return None;
+    }
+    let runs_over_at = u64::try_from(capacity).ok()?.saturating_add(1);
+    let primed = runs_over_at.div_ceil(PRIMED_PART).max(2) - 1;
+    (primed + 1 < runs_over_at).then_some(primed)
+}
+
 impl Scenario {
+    /// What a leaky bucket holds, in milliseconds of leaking, by what is left in it.
+    pub(crate) fn held(&self, tokens: u64) -> u64 {
+        self.full_tokens().saturating_sub(tokens)
+    }
+
     /// The filter's text.
     #[must_use]
     pub fn filter(&self) -> &str {
@@ -185,6 +212,8 @@ impl Compiler<'_> {
         self.check_shape(kind, line, document, capacity, leakspeed_ms, duration_ms)?;
 
         let (scope, scope_expression) = self.scope(document.scope.as_ref())?;
+        let primed_capacity =
+            primed_capacity(document, kind, capacity).filter(|_| matches!(scope, Scope::Ip));
         let labels: BTreeMap<String, String> = document
             .labels
             .iter()
@@ -230,6 +259,7 @@ impl Compiler<'_> {
             ),
             reprocess: document.reprocess,
             bayes: self.bayes(document)?,
+            primed_capacity,
             fingerprint: fingerprint(document),
             hash: hash(document, kind, capacity, leakspeed_ms, duration_ms),
             filter,

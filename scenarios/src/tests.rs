@@ -932,3 +932,79 @@ proptest! {
         prop_assert_eq!(told(&actual), told(&expected));
     }
 }
+
+fn rule(behavior: &str, capacity: i64, group_by: &str) -> String {
+    format!(
+        "type: leaky\nname: test/primed\ndescription: x\nfilter: \"true\"\ngroupby: {group_by}\n\
+         capacity: {capacity}\nleakspeed: 10s\nlabels:\n  behavior: \"{behavior}\"\n  remediation: true\n"
+    )
+}
+
+#[test]
+fn whom_others_speak_of_is_caught_sooner() {
+    // Seconds of one event each; when it runs over with the threshold lowered, and without.
+    let check = |rule: &str, seconds: &[u64], primed: &[u64], plain: &[u64]| {
+        for (is_primed, expected) in [(true, primed), (false, plain)] {
+            let mut detector = Detector::new(rules(rule).unwrap(), Limits::default(), 1);
+            let subject = lymph_protocol::Subject::of([192, 0, 2, 1].into());
+            detector.prime(subject, is_primed);
+            assert_eq!(detector.is_primed(subject), is_primed);
+            let lines: Vec<_> = seconds
+                .iter()
+                .map(|at| format!("{at} 192.0.2.1 root bad"))
+                .collect();
+            let seen = feed(&mut detector, &source(), &lines);
+            let times: Vec<_> = seen
+                .iter()
+                .map(|overflow| overflow.last_seen.secs() - START)
+                .collect();
+            assert_eq!(times, expected, "{rule} primed: {is_primed}");
+            assert!(seen.iter().all(|overflow| overflow.is_primed == is_primed));
+        }
+    };
+    let at_once = [0, 1, 2, 3, 4, 5, 6];
+    let source_ip = "evt.Meta.source_ip";
+    let brute = |capacity| rule("ssh:bruteforce", capacity, source_ip);
+    // Two events in place of six; three in place of nine.
+    check(&brute(5), &at_once, &[1, 3, 5], &[5]);
+    check(&brute(8), &[0, 1, 2, 3, 4, 5, 6, 7, 8], &[2, 5, 8], &[8]);
+    // An event that leaked out whole is forgotten as ever.
+    check(&brute(5), &[0, 10, 20, 30], &[], &[]);
+    check(&brute(5), &[0, 9], &[9], &[]);
+    // Two events are needed at least, and a rule that needs no more is as it was.
+    let exploit = rule("http:exploit", 2, "evt.Meta.source_ip + evt.Meta.user");
+    check(&exploit, &at_once[..4], &[1, 3], &[2]);
+    for (behavior, group_by) in [
+        ("http:crawl", source_ip),
+        ("http:scan", source_ip),
+        ("ssh:bruteforce", "evt.Meta.user"),
+    ] {
+        let mut detector = Detector::new(
+            rules(&rule(behavior, 5, group_by)).unwrap(),
+            Limits::default(),
+            1,
+        );
+        detector.prime(lymph_protocol::Subject::of([192, 0, 2, 1].into()), true);
+        let lines = at_once.map(|at| format!("{at} 192.0.2.1 root bad"));
+        let seen = feed(&mut detector, &source(), &lines);
+        assert_eq!(seen.len(), 1, "{behavior} {group_by}");
+        assert!(!seen[0].is_primed);
+    }
+    let mut one = Detector::new(rules(&brute(1)).unwrap(), Limits::default(), 1);
+    one.prime(lymph_protocol::Subject::of([192, 0, 2, 1].into()), true);
+    let lines = [
+        "0 192.0.2.1 root bad".to_owned(),
+        "1 192.0.2.1 root bad".to_owned(),
+    ];
+    assert!(!feed(&mut one, &source(), &lines)[0].is_primed);
+    // Others are not caught sooner for it.
+    let mut detector = Detector::new(rules(&brute(5)).unwrap(), Limits::default(), 1);
+    detector.prime(lymph_protocol::Subject::of([192, 0, 2, 1].into()), true);
+    let lines = at_once[..5]
+        .iter()
+        .map(|at| format!("{at} 192.0.2.2 root bad"));
+    assert_eq!(
+        feed(&mut detector, &source(), &lines.collect::<Vec<_>>()),
+        []
+    );
+}

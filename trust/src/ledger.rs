@@ -1,4 +1,5 @@
-//! Who says what about whom: the reports that are alive, by address, one voice for each author and family.
+//! Who says what about whom: the reports that are alive, by address, one voice for each author, family and class of evidence:
+//! whoever saw a thing well and then something like it badly has still seen the first.
 //!
 //! Full, it gives up the word of those who weigh least here, and of that what ends soonest. Weights are compared by the power
 //! of four that they are in, as they were when the voice was heard: a crowd that shares what one fooled node gives it takes
@@ -68,7 +69,7 @@ impl Voice {
 /// What is known of one address.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct About {
-    /// Sorted by author and family.
+    /// Sorted by author, family and class.
     pub(crate) voices: Vec<Voice>,
     pub(crate) level: Level,
     pub(crate) since: Timestamp,
@@ -111,7 +112,25 @@ pub(crate) fn rank_of(weight: Fixed) -> usize {
     }
 }
 
-type Key = (Timestamp, Subject, NodeId, Family);
+type Key = (Timestamp, Subject, NodeId, Family, Class);
+
+/// How good evidence is, the worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Class {
+    Spoofable,
+    RuleUnknown,
+    RuleKnown,
+}
+
+impl Class {
+    const fn of(voice: &Voice) -> Self {
+        match (voice.is_spoofable, voice.is_rule_known) {
+            (true, _) => Class::Spoofable,
+            (false, false) => Class::RuleUnknown,
+            (false, true) => Class::RuleKnown,
+        }
+    }
+}
 
 /// See the head of the file.
 #[derive(Clone, Debug)]
@@ -129,6 +148,14 @@ impl Ledger {
             ranks: [const { BTreeSet::new() }; RANKS],
             max: REPORTS_MAX,
         }
+    }
+
+    /// One address of it, to look at.
+    pub(crate) fn only(&self, subject: Subject) -> Ledger {
+        let mut only = Ledger::new();
+        let about = self.subjects.get(&subject).cloned();
+        only.subjects.extend(about.map(|about| (subject, about)));
+        only
     }
 
     pub(crate) fn set_room(&mut self, max: usize) {
@@ -178,9 +205,23 @@ impl Ledger {
             return (false, None);
         }
         let rank = rank.min(RANKS - 1);
-        let key = |voice: &Voice| (voice.expires, subject, voice.by, voice.family);
+        let key = |voice: &Voice| {
+            let class = Class::of(voice);
+            (voice.expires, subject, voice.by, voice.family, class)
+        };
         let about = self.subjects.get(&subject);
-        let place = about.map(|about| about.place(voice.by, voice.family));
+        let of_kind = about.map(|about| &about.voices[about.of_kind(voice.by, voice.family)]);
+        let back = of_kind.into_iter().flatten().filter(|old| old.is_retracted);
+        let back: Vec<Voice> = back.copied().collect();
+        if back.iter().any(|old| old.seq >= voice.seq) {
+            return (false, None);
+        }
+        // Whoever says it again has taken nothing back.
+        for old in &back {
+            self.forget(key(old));
+        }
+        let about = self.subjects.get(&subject);
+        let place = about.map(|about| about.place(&voice));
         if let (Some(about), Some(Ok(place))) = (about, place) {
             let old = about.voices[place];
             if old.seq >= voice.seq {
@@ -215,7 +256,7 @@ impl Ledger {
         }
         self.ranks[rank].insert(key(&voice));
         let about = self.subjects.entry(subject).or_default();
-        if let Err(place) = about.place(voice.by, voice.family) {
+        if let Err(place) = about.place(&voice) {
             about.voices.insert(place, voice);
         }
         (true, dropped)
@@ -237,20 +278,21 @@ impl Ledger {
         let Some(about) = self.subjects.get_mut(&subject) else {
             return false;
         };
-        let Ok(place) = about.place(by, family) else {
-            return false;
-        };
-        let voice = &mut about.voices[place];
-        let is_news = voice.seq < seq && !voice.is_retracted;
-        voice.is_retracted |= is_news;
+        let of_kind = about.of_kind(by, family);
+        let mut is_news = false;
+        for voice in &mut about.voices[of_kind] {
+            let is_meant = voice.seq < seq && !voice.is_retracted;
+            voice.is_retracted |= is_meant;
+            is_news |= is_meant;
+        }
         is_news
     }
 
     fn forget(&mut self, key: Key) {
         self.remove(&key);
-        let (_, subject, by, family) = key;
+        let (_, subject, by, family, class) = key;
         if let Some(about) = self.subjects.get_mut(&subject)
-            && let Ok(place) = about.place(by, family)
+            && let Ok(place) = about.place_of((by, family, class))
         {
             about.voices.remove(place);
         }
@@ -287,8 +329,24 @@ impl Ledger {
 }
 
 impl About {
-    fn place(&self, by: NodeId, family: Family) -> Result<usize, usize> {
+    fn place(&self, voice: &Voice) -> Result<usize, usize> {
+        self.place_of((voice.by, voice.family, Class::of(voice)))
+    }
+
+    fn place_of(&self, key: (NodeId, Family, Class)) -> Result<usize, usize> {
+        let key_of = |voice: &Voice| (voice.by, voice.family, Class::of(voice));
+        self.voices.binary_search_by_key(&key, key_of)
+    }
+
+    /// All that an author says of one family.
+    fn of_kind(&self, by: NodeId, family: Family) -> std::ops::Range<usize> {
         let key = |voice: &Voice| (voice.by, voice.family);
-        self.voices.binary_search_by_key(&(by, family), key)
+        let first = self
+            .voices
+            .partition_point(|voice| key(voice) < (by, family));
+        let after = self
+            .voices
+            .partition_point(|voice| key(voice) <= (by, family));
+        first..after
     }
 }

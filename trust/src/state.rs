@@ -27,6 +27,10 @@ use crate::{paths, walk};
 const RECHECK: Duration = Duration::from_secs(5 * 60);
 /// Addresses that are looked at again in one go after whom we believe has changed.
 const RECHECKED_AT_ONCE: usize = 500;
+/// And how long after the last go.
+const BETWEEN_PASSES: Duration = Duration::from_millis(10);
+/// What is due at once is due since then.
+const AT_ONCE: Timestamp = Timestamp::from_millis(1);
 /// The same, where most are of no concern.
 const PASSED_AT_ONCE: usize = 5_000;
 /// Nodes that are weighed anew one by one; if there are more, all are.
@@ -168,6 +172,10 @@ pub struct Trust {
     due: BTreeSet<(Timestamp, Subject)>,
     due_at: BTreeMap<Subject, Timestamp>,
     round: Round,
+    /// When the round goes on.
+    goes_on_at: Timestamp,
+    /// Counts up with every change of whom we believe.
+    version: u64,
     day: u32,
 }
 
@@ -203,6 +211,8 @@ impl Trust {
             due: BTreeSet::new(),
             due_at: BTreeMap::new(),
             round: Round::default(),
+            goes_on_at: Timestamp::default(),
+            version: 0,
             day: 0,
         }
     }
@@ -228,6 +238,31 @@ impl Trust {
     #[must_use]
     pub fn reports(&self) -> usize {
         self.ledger.len()
+    }
+
+    /// A copy to look at, without reports but those about one address. It costs little: what is large is shared.
+    #[must_use]
+    pub fn glance(&self, subject: Option<Subject>) -> Trust {
+        Trust {
+            parameters: self.parameters,
+            graph: self.graph.clone(),
+            vouchees: self.vouchees.clone(),
+            hidden: self.hidden.clone(),
+            view: self.view.clone(),
+            branches: self.branches.clone(),
+            weights: BTreeMap::new(),
+            records: self.records.clone(),
+            qualities: BTreeMap::new(),
+            assumed: self.assumed.clone(),
+            earned: self.earned.clone(),
+            strangers: self.strangers.clone(),
+            ledger: subject.map_or_else(Ledger::new, |subject| self.ledger.only(subject)),
+            due: BTreeSet::new(),
+            due_at: BTreeMap::new(),
+            stale: self.stale.clone(),
+            round: Round::default(),
+            ..*self
+        }
     }
 
     // Whom the owner believes.
@@ -462,6 +497,7 @@ impl Trust {
             roots,
             self.parameters.hops,
         );
+        self.version += 1;
         let strangers = std::mem::take(&mut self.strangers);
         self.count_branches();
         let whose = match stale {
@@ -556,6 +592,32 @@ impl Trust {
     pub fn branches(&mut self) -> &BTreeMap<Branch, Fixed> {
         self.refresh();
         &self.branches
+    }
+
+    /// Counts up whenever whom this node believes, or how much, may have changed.
+    #[must_use]
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Those whom this node hears through its friends, the nearest first and no more than so many, and how much they weigh
+    /// in all: ten-thousandths, at least one.
+    pub fn reach(&mut self, most: usize) -> Vec<(NodeId, u16)> {
+        self.refresh();
+        let places = (0..self.graph.bound()).filter_map(|place| Index::try_from(place).ok());
+        let mut near: Vec<_> = places
+            .map(|place| (self.view.distance(place), place))
+            .filter(|(distance, _)| (1..FAR).contains(distance))
+            .map(|(distance, place)| (distance, self.graph.id(place)))
+            .collect();
+        near.sort_unstable();
+        near.truncate(most);
+        let weigh = |(_, node): (u8, NodeId)| {
+            let all: Fixed = self.weights(node).iter().map(|(_, weight)| *weight).sum();
+            let parts = all.min(Fixed::ONE).times(Fixed::ratio(10_000, 1)).to_f64();
+            (node, (parts as u16).max(1))
+        };
+        near.into_iter().map(weigh).collect()
     }
 
     /// What one branch can say at most.
@@ -748,6 +810,8 @@ impl Trust {
                 self.learned(node, now);
             }
         }
+        // Whatever else rests on their word is looked at again.
+        self.weigh_anew(Whose::These(refuted.iter().copied().collect()));
         refuted
     }
 
@@ -1152,7 +1216,10 @@ impl Trust {
             self.due_at.remove(&subject);
             subjects.insert(subject);
         }
-        subjects.extend(self.next_unlooked());
+        if self.round.left > 0 {
+            subjects.extend(self.next_unlooked());
+            self.goes_on_at = now + BETWEEN_PASSES;
+        }
         let looks = subjects.into_iter();
         looks
             .filter_map(|subject| self.look(subject, now, false))
@@ -1173,13 +1240,14 @@ impl Trust {
         };
         let most = self.round.left.min(at_once);
         let mut next = self.ledger.after(self.round.at, most);
-        self.round.left = match self.round.at.is_none() && next.is_empty() {
+        if next.len() < most {
+            // Behind the last comes the first.
+            next.extend(self.ledger.after(None, most - next.len()));
+        }
+        self.round.at = next.last().copied();
+        self.round.left = match next.is_empty() {
             true => 0,
-            false => self.round.left - next.len(),
-        };
-        self.round.at = match next.len() < most {
-            true => None,
-            false => next.last().copied().or(self.round.at),
+            false => self.round.left.saturating_sub(next.len()),
         };
         next.retain(|subject| self.is_of_concern(*subject));
         next
@@ -1188,8 +1256,8 @@ impl Trust {
     /// When [`Trust::tick`] is due next, or the past if it is now.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        if !matches!(self.stale, Stale::Nothing) || self.round.left > 0 || self.round.is_new {
-            return Some(Timestamp::default());
+        if !matches!(self.stale, Stale::Nothing) || self.round.is_new {
+            return Some(AT_ONCE);
         }
         let barred = self.hidden.values().filter(|hidden| !hidden.is_muted);
         [
@@ -1197,6 +1265,7 @@ impl Trust {
             self.ledger.next_deadline(),
             self.due.first().map(|(due, _)| *due),
             barred.map(|hidden| hidden.barred_until).min(),
+            Some(self.goes_on_at).filter(|_| self.round.left > 0),
         ]
         .into_iter()
         .flatten()

@@ -222,13 +222,17 @@ pub(crate) fn shares(
     sums.iter().map(share).collect()
 }
 
-/// From which evidence on a level holds: less, once it does.
+/// From which evidence on a level holds: less, once it does. Evidence is a sum of what was rounded down: two friends whose
+/// word counts half say as much as one.
 fn bar(full: Fixed, is_held: bool) -> Fixed {
     match is_held {
         true => full.over(Fixed::ratio(HYSTERESIS, 1)),
         false => full,
     }
 }
+
+/// What sums of evidence are short of at most: three steps of 2^-48 for each of as many branches as there may be.
+const ROUNDING: Fixed = Fixed::from_bits(1024);
 
 /// From which evidence on an address is primed, slowed down and blocked.
 pub(crate) fn bars(parameters: &Parameters, kappa: Fixed) -> [Fixed; 3] {
@@ -238,6 +242,7 @@ pub(crate) fn bars(parameters: &Parameters, kappa: Fixed) -> [Fixed; 3] {
         halves(THROTTLE_AT),
         kappa.times(parameters.block_at),
     ]
+    .map(|bar| bar.minus(ROUNDING))
 }
 
 /// What follows from evidence: `paths` and `strict_paths` are asked only where they decide.

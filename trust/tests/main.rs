@@ -5,10 +5,12 @@
 //! * `invariants`: what holds in every mesh.
 //! * `reference`: the model again, slowly and as written.
 //! * `decisions`: who can have an address blocked, and who cannot.
+//! * `voices`: what counts of all that one author says, and where a level begins.
 
 mod decisions;
 mod invariants;
 mod plan;
 mod reference;
+mod voices;
 #[allow(dead_code, reason = "not every test says everything")]
 mod world;

@@ -162,15 +162,19 @@ impl<'a> Reference<'a> {
         let mut last = BTreeMap::new();
         let mut reports: Vec<_> = self.plan.reports.iter().enumerate().collect();
         reports.sort_by_key(|(_, report)| std::cmp::Reverse(report.hours_ago));
-        // Of one author about one family the report with the highest number holds.
+        // Of one author about one family the report with the highest number holds, among those that are as good.
         for (seq, report) in reports {
-            let key = (report.by, report.family);
+            let class = (
+                report.is_spoofable,
+                report.is_rule_known && !report.is_spoofable,
+            );
+            let key = (report.by, report.family, class);
             if report.about == about && last.get(&key).is_none_or(|(old, _)| *old < seq) {
                 last.insert(key, (seq, report));
             }
         }
         let mut reporters = BTreeMap::new();
-        for ((by, family), (_, report)) in last {
+        for ((by, family, _), (_, report)) in last {
             if report.ttl_hours <= report.hours_ago || self.plan.muted.contains(&by) {
                 continue;
             }

@@ -140,9 +140,16 @@ pub enum Command {
     /// Your own machines.
     #[command(subcommand)]
     Fleet(Fleet),
-    /// Circles: many who vouch for each other through a curator.
-    #[command(subcommand)]
-    Circle(Circle),
+    /// Circles: many who are vouched for by a curator. What this machine curates, and what it belongs to.
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "Example: lymph circle\n         lymph circle leave circle-0123"
+    )]
+    Circle {
+        /// What is done; without it circles and their members are shown.
+        #[command(subcommand)]
+        command: Option<Circle>,
+    },
     /// Make allowlist, vouches and sharing what a file says; for configuration management. What is so already stays.
     #[command(
         after_help = "Example: lymph apply fleet.toml\n\nThe file is TOML:\n  allow = [\"192.0.2.0/24\", \"home.example.org\"]\n  [share]\n  publish = true\n  consume = true\n  [[vouch]]\n  node = \"0123…\"\n  weight = 1.0"
@@ -309,10 +316,54 @@ pub enum Trust {
         /// Which.
         node: String,
     },
-    /// Whom this machine vouches for, and who vouches for it.
+    /// Whom this machine vouches for, how often they were right and wrong, and how well that protects it.
     #[command(after_help = "Example: lymph trust list")]
     List,
+    /// What this machine makes of a node, and why.
+    #[command(after_help = "Example: lymph trust explain 0123abcd")]
+    Explain {
+        /// Its id, its name, or the first digits of its id.
+        node: String,
+    },
+    /// Strangers whose reports have proved right: they have earned a vouch.
+    #[command(after_help = "Example: lymph trust suggest")]
+    Suggest,
+    /// What this machine curates, and what it belongs to; the same as `lymph circle`.
+    #[command(after_help = "Example: lymph trust circle")]
+    Circle,
+    /// Say for ever that this node's key is dead, after it was stolen; the same as `lymph id kill`.
+    #[command(after_help = "Example: lymph trust kill-key\n\nTo go on afterwards: lymph id rotate")]
+    KillKey {
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// What a node would decide about an address that others report. Offline: no daemon is asked.
+    #[command(after_help = WHAT_IF)]
+    WhatIf {
+        /// The question, as JSON; - for the standard input.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
 }
+
+const WHAT_IF: &str = r#"FILE is one JSON object. Peers have any names; all but "ego" may be left out:
+  {"ego": "me", "now": 1700000000,
+   "vouches": [{"from": "me", "to": "ann", "weight": 1, "seq": 7, "expires": 1707000000}, …],
+   "siblings": ["my-other-server"], "muted": [], "strangers": [],
+   "experience": {"ann": {"a": 3, "b": 0}},
+   "reports": [{"by": "ann", "age_s": 60, "evidence": "handshake", "rule_known": true,
+                "ttl_s": 86400, "family": "ssh-auth"}, …],
+   "params": {"alpha": 0.8, "W0": 4, "hops": 4, "kappa": 0.02,
+              "k": 3, "block_at": 2.5, "gate_q": 0.25}}
+
+"evidence" is handshake or spoofable.
+A weight of 0 revokes; weights are rounded to ten-thousandths.
+Of two vouches of one node for another the higher "seq" holds, without "seq" the later in FILE.
+Without "kappa" the formula holds. Keys that are not known are passed over.
+The words are those of docs/trust.md.
+
+Example: lymph trust what-if question.json --json"#;
 
 /// `lymph fleet`.
 #[derive(Debug, Subcommand)]

@@ -81,7 +81,7 @@ pub(super) fn unban(
     };
     let done: LiftedView = client::post(global, "/decisions/lift", &request)?;
     lifted(&done, out)?;
-    if done.count == 0 {
+    if done.count + done.held + done.refuted.len() == 0 {
         bail!("no decision stands about {target}; `lymph why {target}` says what is known");
     }
     Ok(())
@@ -131,6 +131,19 @@ pub(super) fn lifted(done: &LiftedView, out: &mut Out) -> Result<()> {
         out.line(format!(
             "{} must now run over {} times within an hour before it bans {}, until {}",
             raised.scenario, raised.factor, raised.subject, raised.until
+        ))?;
+    }
+    if !done.refuted.is_empty() {
+        let mut names: Vec<_> = done.refuted.iter().map(String::as_str).collect();
+        let more = names.len().saturating_sub(NAMED_MAX);
+        names.truncate(NAMED_MAX);
+        let more = match more {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        out.line(format!(
+            "believed less from now on, since they were wrong about it: {}{more}",
+            names.join(", ")
         ))?;
     }
     for decision in &done.remaining {

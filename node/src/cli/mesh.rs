@@ -1,11 +1,11 @@
-//! `lymph peers`, `share`, `trust`, `fleet` and `circle`: whom this machine knows, believes and tells.
+//! `lymph peers`, `share`, `fleet` and `circle`: whom this machine knows and tells. Whom it believes is in `trust`.
 
 use anyhow::{Result, bail};
 
-use super::args::{Circle, Fleet, Global, Reach, Share, Trust};
+use super::args::{Circle, Fleet, Global, Reach, Share};
 use super::client;
 use super::out::{Out, Style, count, moment};
-use crate::daemon::api::mesh_requests::{LeaveRequest, NodeRequest, ShareRequest, VouchRequest};
+use crate::daemon::api::mesh_requests::{LeaveRequest, NodeRequest, ShareRequest};
 use crate::daemon::api::mesh_views::{ConsentView, MeshDoneView, MeshView, PeerView};
 
 fn view(global: &Global) -> Result<MeshView> {
@@ -147,69 +147,6 @@ fn preview(global: &Global, out: &mut Out) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn trust(global: &Global, command: &Trust, out: &mut Out) -> Result<()> {
-    match command {
-        Trust::List => {
-            let view = view(global)?;
-            if out.json {
-                return Ok(out.json(&view.peers)?);
-            }
-            rows(&view.peers, out)?;
-            for muted in &view.muted {
-                out.line(format!("muted: {muted}"))?;
-            }
-            Ok(())
-        }
-        Trust::Vouch {
-            node,
-            weight,
-            unlisted,
-        } => {
-            let request = VouchRequest {
-                node: node.clone(),
-                weight: Some(*weight),
-                unlisted: *unlisted,
-            };
-            let done: MeshDoneView = client::post(global, "/mesh/vouch", &request)?;
-            tell(
-                &done,
-                &format!("this machine vouches for {node} with weight {weight}"),
-                "no room for one more vouch, or it is this machine itself",
-                out,
-            )
-        }
-        Trust::Revoke { node } => {
-            let done = about(global, "/mesh/revoke", node, false)?;
-            tell(
-                &done,
-                &format!("this machine vouches for {node} no longer"),
-                &format!(
-                    "this machine does not vouch for {node} as a friend; a machine of the fleet goes with `lymph fleet expel`"
-                ),
-                out,
-            )
-        }
-        Trust::Mute { node } => {
-            let done = about(global, "/mesh/mute", node, false)?;
-            tell(
-                &done,
-                &format!("nothing that {node} says is believed"),
-                &format!("{node} is muted already"),
-                out,
-            )
-        }
-        Trust::Unmute { node } => {
-            let done = about(global, "/mesh/mute", node, true)?;
-            tell(
-                &done,
-                &format!("{node} is heard again"),
-                &format!("{node} is not muted"),
-                out,
-            )
-        }
-    }
-}
-
 pub(super) fn fleet(global: &Global, command: &Fleet, out: &mut Out) -> Result<()> {
     match command {
         Fleet::List => {
@@ -261,8 +198,8 @@ pub(super) fn fleet(global: &Global, command: &Fleet, out: &mut Out) -> Result<(
     }
 }
 
-pub(super) fn circle(global: &Global, command: &Circle, out: &mut Out) -> Result<()> {
-    match command {
+pub(super) fn circle(global: &Global, command: Option<&Circle>, out: &mut Out) -> Result<()> {
+    match command.unwrap_or(&Circle::List) {
         Circle::List => {
             let view = view(global)?;
             if out.json {
@@ -292,10 +229,21 @@ pub(super) fn circle(global: &Global, command: &Circle, out: &mut Out) -> Result
                     circle.consent.consume.to_string(),
                 ]
             };
-            Ok(out.table(
+            out.table(
                 ["CIRCLE", "CURATED BY", "OUT", "IN"],
                 view.circles.iter().map(row),
-            )?)
+            )?;
+            let members: Vec<_> = view
+                .peers
+                .into_iter()
+                .filter(|peer| peer.degree == "member")
+                .collect();
+            if members.is_empty() {
+                return Ok(());
+            }
+            out.line("")?;
+            out.line("This machine vouches for these members; all of them together are one branch, and block nobody alone:")?;
+            rows(&members, out)
         }
         Circle::Leave { circle } => {
             let request = LeaveRequest {
@@ -332,7 +280,7 @@ fn expel(global: &Global, node: &str, from: &str) -> Result<MeshDoneView> {
     client::post(global, "/mesh/expel", &request)
 }
 
-fn about(global: &Global, path: &str, node: &str, undo: bool) -> Result<MeshDoneView> {
+pub(super) fn about(global: &Global, path: &str, node: &str, undo: bool) -> Result<MeshDoneView> {
     client::post(
         global,
         path,
@@ -344,7 +292,7 @@ fn about(global: &Global, path: &str, node: &str, undo: bool) -> Result<MeshDone
     )
 }
 
-fn tell(done: &MeshDoneView, yes: &str, no: &str, out: &mut Out) -> Result<()> {
+pub(super) fn tell(done: &MeshDoneView, yes: &str, no: &str, out: &mut Out) -> Result<()> {
     if out.json {
         out.json(done)?;
     }

@@ -27,6 +27,8 @@ mod replay;
 mod rules;
 mod run;
 mod status;
+mod trust;
+mod what_if;
 mod why;
 
 use std::io::{self, Write};
@@ -67,9 +69,9 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Join(args) => pairing::join(&global, &args, &mut out),
         Command::Peers => mesh::peers(&global, &mut out),
         Command::Share(command) => mesh::share(&global, &command, &mut out),
-        Command::Trust(command) => mesh::trust(&global, &command, &mut out),
+        Command::Trust(command) => trust::run(&global, &command, &mut out),
         Command::Fleet(command) => mesh::fleet(&global, &command, &mut out),
-        Command::Circle(command) => mesh::circle(&global, &command, &mut out),
+        Command::Circle { command } => mesh::circle(&global, command.as_ref(), &mut out),
         Command::Apply { file, check } => apply::run(&global, &file, check, &mut out),
         Command::Panic(reach) => panic::panic(&global, reach, &mut out),
         Command::Resume(reach) => panic::resume(&global, reach, &mut out),

@@ -95,6 +95,15 @@ pub(super) fn run(global: &Global, out: &mut Out) -> Result<()> {
         thousands(counters.buckets),
         thousands(counters.bucket_bytes / 1000)
     ))?;
+    if let Some(trust) = status.trust.as_ref().filter(|_| status.mesh.on) {
+        out.line(format!("Trust: {}", trust.text))?;
+        if let Some(benefit) = trust.benefit.as_ref().filter(|_| trust.branches > 0) {
+            out.line(format!("  measured: {}", benefit.text))?;
+        }
+        if let Some(advice) = &trust.advice {
+            out.line(format!("  better with: {advice}"))?;
+        }
+    }
     out.line(format!(
         "State in {}, configuration {}",
         status.state,

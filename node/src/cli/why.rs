@@ -4,7 +4,9 @@ use anyhow::{Result, bail};
 
 use super::args::Global;
 use super::out::{Out, Style, count, duration, moment};
+use super::trust::through;
 use super::{alerts, client, decisions};
+use crate::daemon::api::trust_views::{ReporterView, WeighedView};
 use crate::daemon::api::views::{ToldView, WhyView};
 use crate::engine::target::Target;
 
@@ -68,9 +70,9 @@ pub(super) fn run(global: &Global, address: &str, out: &mut Out) -> Result<()> {
         };
         let header = ["NODE", "IS", "FOR", "EVIDENCE", "SEEN", "UNTIL", ""];
         out.table(header, why.reports.iter().map(row))?;
-        out.line(
-            "A sibling's report blocks; what anybody else says is shown and decides nothing.",
-        )?;
+    }
+    if let Some(weighed) = &why.weighed {
+        tell(weighed, out)?;
     }
     if why.visits > 0 || !why.alerts.is_empty() {
         out.line("")?;
@@ -99,9 +101,67 @@ pub(super) fn run(global: &Global, address: &str, out: &mut Out) -> Result<()> {
             out.line(format!("  {key}: {}", values.join(", ")))?;
         }
     }
-    if let Some(undo) = &why.undo {
+    let weighed = why.weighed.iter().flat_map(|weighed| &weighed.undo);
+    let undo: Vec<_> = why.undo.iter().chain(weighed).collect();
+    if let [undo] = undo[..] {
         out.line("")?;
         out.line(format!("To lift it: {undo}"))?;
+    } else if !undo.is_empty() {
+        out.line("")?;
+        out.line("To lift it, one of:")?;
+        for undo in undo {
+            out.line(format!("  {undo}"))?;
+        }
     }
     Ok(())
+}
+
+/// What this node makes of what others report.
+fn tell(weighed: &WeighedView, out: &mut Out) -> Result<()> {
+    out.line("")?;
+    let style = match weighed.level.as_str() {
+        "clear" => Style::Dim,
+        _ => Style::Warning,
+    };
+    out.styled(style, "What that adds up to: ", &weighed.text)?;
+    let mut more = vec![
+        format!("score {:.2}", weighed.score),
+        format!("confidence {:.2}", weighed.confidence),
+    ];
+    if let Some(since) = weighed
+        .since
+        .as_deref()
+        .filter(|_| weighed.level != "clear")
+    {
+        more.push(format!("since {}", moment(since)));
+    }
+    if let Some(until) = &weighed.until {
+        more.push(format!("until {} at most", moment(until)));
+    }
+    out.line(format!("  {}", more.join(", ")))?;
+    if weighed.held_out {
+        out.styled(
+            Style::Warning,
+            "  Nothing is done about it",
+            ": one address in twenty is left alone whatever others say, to measure what the mesh is worth; this is one",
+        )?;
+    }
+    let row = |reporter: &ReporterView| {
+        [
+            reporter.name.clone(),
+            format!("{:.2}", reporter.quality),
+            format!("{:.2}", reporter.evidence),
+            match reporter.through.is_empty() {
+                true => "nobody, so it counts for nothing".to_owned(),
+                false => through(&reporter.through),
+            },
+        ]
+    };
+    let header = [
+        "REPORTER",
+        "QUALITY",
+        "WORTH NOW",
+        "HEARD THROUGH, WITH WEIGHT",
+    ];
+    Ok(out.table(header, weighed.reporters.iter().map(row))?)
 }

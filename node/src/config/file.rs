@@ -121,6 +121,8 @@ pub struct MeshTable {
     pub kademlia: Option<bool>,
     /// Whether to relay for nodes that cannot be reached.
     pub relay: bool,
+    /// One address in so many is left alone whatever others say, to measure what that is worth; 0 for none.
+    pub holdout: Option<u32>,
 }
 
 /// Bounds of memory.

@@ -315,6 +315,7 @@ impl Reader<'_> {
         settings.alerts_max = self
             .count(file.limits.alerts.as_ref())?
             .unwrap_or(settings.alerts_max);
+        settings.holdout = file.mesh.holdout.unwrap_or(settings.holdout);
         let from_file = file
             .source
             .iter()

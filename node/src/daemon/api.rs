@@ -7,6 +7,7 @@ pub mod mesh_requests;
 pub mod mesh_views;
 pub mod requests;
 mod routes;
+pub mod trust_views;
 pub mod views;
 
 use std::fmt;
@@ -26,6 +27,7 @@ use crate::engine::mesh::Mesh;
 use crate::engine::request::{Answer, Request};
 use crate::engine::target::Target;
 use mesh_views::{MeshView, PairingView};
+use trust_views::{PeerTrustView, TrustView};
 use views::{AlertView, AllowedView, DecisionView, HeldView, RuleView, StatusView, WhyView};
 
 /// Questions that may wait for the loop. More askers wait for a place.
@@ -56,6 +58,10 @@ pub enum Question {
     Held(oneshot::Sender<Vec<HeldView>>),
     /// Who this node is among others, and whom it knows.
     Mesh(oneshot::Sender<MeshView>),
+    /// Whom this node believes, and how far that protects it.
+    Trust(oneshot::Sender<TrustView>),
+    /// What it makes of one node.
+    Peer(String, oneshot::Sender<Result<PeerTrustView, String>>),
     /// What is meant by a request that names nodes, by whom this node knows.
     Meant(Meaning, oneshot::Sender<Result<Request, String>>),
     /// How a pairing goes on.

@@ -112,6 +112,12 @@ impl Network {
             relay_server: self.settings.relay,
             ..NetConfig::new(self.key.clone())
         };
+        // Other tests share the process.
+        #[cfg(test)]
+        let config = NetConfig {
+            memory_bytes_max: usize::MAX,
+            ..config
+        };
         match Net::start(config) {
             Ok(net) => (self.net, self.failure) = (Some(net), None),
             Err(error) => {
@@ -287,7 +293,15 @@ impl Network {
                 },
                 Wish::Leave(topic) => Order::Leave { topic },
                 Wish::Publish { topic, bytes } => Order::Publish { topic, bytes },
-                Wish::Befriend { peer, addresses } => Order::Befriend { peer, addresses },
+                Wish::Befriend {
+                    peer,
+                    addresses,
+                    is_mutual,
+                } => Order::Befriend {
+                    peer,
+                    addresses,
+                    explicit: is_mutual,
+                },
                 Wish::Unfriend(peer) => Order::Unfriend { peer },
                 Wish::Block(peer) => Order::Block { peer },
                 Wish::Unblock(peer) => Order::Unblock { peer },
@@ -503,6 +517,12 @@ pub(super) fn host_name() -> String {
         String::new()
     }
 }
+
+#[cfg(test)]
+mod flood;
+
+#[cfg(test)]
+mod crowd;
 
 #[cfg(test)]
 mod tests {

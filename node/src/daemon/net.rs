@@ -171,13 +171,15 @@ pub enum Order {
         /// What to do.
         verdict: Acceptance,
     },
-    /// Be connected to a peer, always: it is dialled now and again, gets every message, and no limit keeps it out; 256
+    /// Be connected to a peer, always: it is dialled now and again, and no limit keeps it out; 256
     /// at most.
     Befriend {
         /// Whom.
         peer: TransportId,
         /// Where it may be.
         addresses: Vec<String>,
+        /// Whether each message goes to it directly, beside what gossip does.
+        explicit: bool,
     },
     /// No longer. A connection that stands is left standing.
     Unfriend {

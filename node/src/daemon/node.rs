@@ -10,6 +10,7 @@ use lymph_scenarios::Skewed;
 use tokio::sync::oneshot;
 
 use super::api::mesh_views::{MeshLine, MeshView, PairingView};
+use super::api::trust_views::{PeerTrustView, StandingView, TrustView};
 use super::api::views::{
     AlertView, AllowedView, CountersView, DecisionView, EnforcementView, HealthView, HeldView,
     RuleView, SourceView, StatusView, WhyView,
@@ -189,6 +190,7 @@ impl Node {
                     Lifted::ByOperator => "lifted by the operator",
                     Lifted::Protected => "it is protected",
                     Lifted::NoRoom => "the table is full",
+                    Lifted::Disbelieved => "what others say of it weighs too little by now",
                 };
                 tracing::debug!("{} of {target} ends: {why}", kind.name());
             }
@@ -246,6 +248,10 @@ impl Node {
                     || "this node runs without the mesh: start it without --no-mesh".to_owned();
                 let meant = self.engine.mesh().ok_or_else(without).and_then(meaning);
                 drop(reply.send(meant));
+            }
+            Question::Trust(reply) => drop(reply.send(TrustView::new(&self.engine, now))),
+            Question::Peer(node, reply) => {
+                drop(reply.send(PeerTrustView::new(&self.engine, &node, now)));
             }
             Question::Pairing(token, reply) => {
                 drop(reply.send(PairingView::new(&self.engine, token)))
@@ -423,6 +429,7 @@ impl Node {
                 + self.engine.allowed_by_configuration().len(),
             health: self.health(network),
             mesh: MeshLine::new(&self.engine, network),
+            trust: StandingView::new(&self.engine),
             sources: self.source_views(sources.counters()),
             decisions: self.engine.decisions().len(),
             decisions_by_origin: by_origin,

@@ -51,6 +51,8 @@ pub enum Lifted {
     Protected,
     /// The table was full.
     NoRoom,
+    /// What it rested on, others' word, weighs too little by now.
+    Disbelieved,
 }
 
 /// Something worth telling.

@@ -1,10 +1,13 @@
 //! Why an address is where it is: everything that the engine knows about it, in one read-only view.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lymph_protocol::admission::Standing;
-use lymph_protocol::{NodeId, Timestamp};
+use lymph_protocol::{NodeId, Subject, Timestamp};
+use lymph_trust::fixed::Fixed;
+use lymph_trust::{Assessment, Branch};
 
 use super::Engine;
 use super::alerts::Alert;
@@ -34,6 +37,23 @@ pub struct Told {
     pub live: Live,
 }
 
+/// What this node makes of all that others say about an address.
+#[derive(Clone, Debug)]
+pub struct Weighed {
+    /// From what each says to what follows.
+    pub assessment: Assessment,
+    /// Since when the address is at that level.
+    pub since: Option<Timestamp>,
+    /// Whether nothing is done about it whatever others say, to see what happens.
+    pub is_held_out: bool,
+    /// How much evidence a block takes.
+    pub evidence_needed: Fixed,
+    /// By how many ways that share nobody it has to come.
+    pub ways_needed: u32,
+    /// What reporters and those through whom they are heard are called here.
+    pub names: BTreeMap<NodeId, String>,
+}
+
 /// How many reports an explanation shows, the newest.
 pub const REPORTS_SHOWN: usize = 50;
 
@@ -60,6 +80,8 @@ pub struct Explanation {
     pub next_ban: Duration,
     /// What others, and this node to others, report of it.
     pub reports: Vec<Told>,
+    /// What that adds up to, if anybody else says anything.
+    pub weighed: Option<Weighed>,
     /// Its newest detections, newest first.
     pub alerts: Vec<Arc<Alert>>,
     /// How many detections of it are remembered.
@@ -131,8 +153,36 @@ impl Engine {
             next_ban: terms.length(terms.first, Rung::after(rung, now, terms).step),
             rung: rung.filter(|rung| now.since(rung.last_seen) <= terms.forget_after),
             reports,
+            weighed: match target {
+                Target::Subject(subject) => self.weighed(subject, now),
+                Target::Range(_) => None,
+            },
             alerts: alerts.into_iter().cloned().collect(),
             alerts_count,
         }
+    }
+    fn weighed(&self, subject: Subject, now: Timestamp) -> Option<Weighed> {
+        let (trust, mesh) = (self.trust()?, self.mesh()?);
+        trust.voices(subject).next()?;
+        let assessment = self.assess(subject, now)?;
+        let reporters = assessment.reporters.iter();
+        let nodes = reporters.flat_map(|reporter| {
+            let through = reporter
+                .weights
+                .iter()
+                .filter_map(|(branch, _)| match branch {
+                    Branch::Of(node) => Some(*node),
+                    Branch::Members | Branch::Strangers => None,
+                });
+            through.chain([reporter.node])
+        });
+        Some(Weighed {
+            names: nodes.map(|node| (node, mesh.name_of(node))).collect(),
+            since: trust.since(subject),
+            is_held_out: self.is_held_out(subject),
+            evidence_needed: assessment.kappa.times(trust.parameters().block_at),
+            ways_needed: trust.parameters().block_paths,
+            assessment,
+        })
     }
 }

@@ -11,6 +11,7 @@ use lymph_protocol::vouch::Degree;
 use lymph_protocol::word::{Net as WireNet, Wish as FleetWish};
 use lymph_protocol::{NodeId, Timestamp};
 use lymph_scenarios::overflow::Overflow;
+use lymph_trust::Level;
 use sha2::{Digest, Sha256};
 
 use super::allowlist::{self, Allowed};
@@ -89,9 +90,13 @@ impl Engine {
         for effect in effects {
             match effect {
                 Effect::Net(net) => actions.push(Action::Net(net)),
-                Effect::Save(kept) => actions.push(Action::Save(Record::Mesh(kept))),
+                Effect::Save(kept) => {
+                    self.learn_kept(&kept);
+                    actions.push(Action::Save(Record::Mesh(kept)));
+                }
                 Effect::Remove(key) => {
-                    actions.push(Action::Remove(super::record::RecordKey::Mesh(key)))
+                    self.learn_removed(&key);
+                    actions.push(Action::Remove(super::record::RecordKey::Mesh(key)));
                 }
                 Effect::Heard(heard) => self.heard(heard, now, actions),
                 Effect::Notice(notice) => {
@@ -114,8 +119,17 @@ impl Engine {
                 self.heard_report(&report, standing, now, actions)
             }
             Heard::Retracted {
-                standing, subject, ..
-            } => self.heard_retraction(standing, subject, actions),
+                author,
+                standing,
+                subject,
+                family,
+                seq,
+            } => {
+                self.weigh_retraction(author, subject, family, seq, now, actions);
+                self.heard_retraction(standing, subject, actions);
+            }
+            Heard::Vouch(statement) => self.heard_vouch(&statement, now),
+            Heard::Barred { node, until } => self.heard_barred(node, until),
             Heard::Word { author, seq, wish } => self.heard_word(author, seq, wish, now, actions),
             Heard::Remembered { seq, wish } => {
                 if let Some(about) = about_of(&wish) {
@@ -141,6 +155,7 @@ impl Engine {
         actions: &mut Vec<Action>,
     ) {
         let (author, report, object) = (report.author(), report.object(), report.id());
+        self.weigh_report(author, report, now, actions);
         let target = Target::from(report.subject);
         let Some(until) = policy::judge_report(standing, report, now) else {
             return;
@@ -198,7 +213,10 @@ impl Engine {
             .shelf()
             .about(subject)
             .any(|(by, live)| !live.is_retracted && mesh.standing(by) == Standing::Sibling);
-        if stands {
+        let by_others = self
+            .trust()
+            .is_some_and(|trust| trust.level(subject) == Level::Block);
+        if stands || by_others {
             return;
         }
         if let Some(decision) = self
@@ -395,6 +413,11 @@ impl Engine {
         if let Some(about) = about {
             self.newest_words.note(about, said.max(now.millis()));
         }
+    }
+
+    /// The number under which the operator last lifted what stood about a target.
+    pub(super) fn lifted_under(&self, target: Target) -> u64 {
+        self.newest_words.get(&About::Target(target))
     }
 
     /// The newest number of a word or a report about it.
@@ -613,7 +636,8 @@ impl Engine {
         else {
             return;
         };
-        if self.mesh.is_none() || self.protected.shield_of(target).is_some() {
+        // What only a lowered threshold caught would make evidence of a suspicion.
+        if self.mesh.is_none() || overflow.is_primed || self.protected.shield_of(target).is_some() {
             return;
         }
         let by_others = self

@@ -14,7 +14,7 @@ mod fleet;
 mod hear;
 pub mod kept;
 pub mod pairing;
-mod peers;
+pub(super) mod peers;
 mod reporting;
 mod rng;
 pub mod shelf;
@@ -25,7 +25,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lymph_protocol::admission::{Admission, Caps, Standing};
+use lymph_protocol::admission::{Admission, Caps, Standing, Why};
 use lymph_protocol::audience::{Audience, Channel, CircleId};
 use lymph_protocol::digest::Epoch;
 use lymph_protocol::limits;
@@ -130,6 +130,8 @@ pub enum Net {
         peer: TransportId,
         /// Where it may be reached.
         addresses: Vec<String>,
+        /// It is a sibling, or both vouch for each other: each message goes to it directly.
+        is_mutual: bool,
     },
     /// No longer.
     Unfriend(TransportId),
@@ -201,6 +203,19 @@ pub enum Heard {
         standing: Standing,
         /// About whom.
         subject: lymph_protocol::Subject,
+        /// Doing what.
+        family: lymph_protocol::family::Family,
+        /// The retraction's number: what was said before it is taken back.
+        seq: u64,
+    },
+    /// Somebody vouches for somebody, or no longer.
+    Vouch(lymph_trust::Statement),
+    /// Nobody should believe this node until then: it says different things under one number, or its key is dead.
+    Barred {
+        /// Who.
+        node: NodeId,
+        /// Until when.
+        until: Timestamp,
     },
     /// A sibling passes on what the operator wants.
     Word {
@@ -389,11 +404,17 @@ pub struct Mesh {
     admission: Admission,
     known: BTreeMap<NodeId, Known>,
     transports: BTreeMap<TransportId, NodeId>,
+    /// Of those who are known: whom the network was told to be mutual.
+    mutual: BTreeSet<NodeId>,
     muted: BTreeSet<NodeId>,
+    /// Friends of friends, and what they weigh in ten-thousandths.
+    reach: BTreeMap<NodeId, u16>,
     distrusted: BTreeMap<NodeId, Timestamp>,
     dead: BTreeMap<NodeId, Kill>,
     silenced: Option<Silenced>,
     fleet: Option<Fleet>,
+    /// Who was sent away from the fleet or left it.
+    away: BTreeMap<NodeId, kept::Away>,
     circles: BTreeMap<CircleId, kept::Circle>,
     public: Consent,
     pairing: Pairing,
@@ -413,6 +434,10 @@ pub struct Mesh {
     next_number: u64,
     next_tidy: Timestamp,
     heard: u64,
+    /// What was given to us lately and has not come by gossip: those who hear us by gossip may lack it.
+    given_lately: BTreeMap<ObjectId, Timestamp>,
+    /// How many gossiped frames were not let in, by reason: as many entries as there are reasons.
+    refused: BTreeMap<Why, u64>,
 }
 
 impl Mesh {
@@ -436,11 +461,14 @@ impl Mesh {
             admission: Admission::new(Caps::default()),
             known: BTreeMap::new(),
             transports: BTreeMap::new(),
+            mutual: BTreeSet::new(),
             muted: BTreeSet::new(),
+            reach: BTreeMap::new(),
             distrusted: BTreeMap::new(),
             dead: BTreeMap::new(),
             silenced: None,
             fleet: None,
+            away: BTreeMap::new(),
             circles: BTreeMap::new(),
             public: Consent::default(),
             pairing: Pairing::default(),
@@ -457,6 +485,8 @@ impl Mesh {
             next_number: 1,
             next_tidy: now + TIDY,
             heard: 0,
+            given_lately: BTreeMap::new(),
+            refused: BTreeMap::new(),
             limits,
         }
     }
@@ -560,6 +590,7 @@ impl Mesh {
             effects.push(Effect::Remove(KeptKey::Lifted(net)));
         }
         self.renew(now, effects);
+        self.befriend_anew(now, effects);
         let behind = self.fleet.iter().flat_map(|fleet| &fleet.behind);
         for node in behind.copied().collect::<Vec<_>>() {
             let transport = self.known.get(&node).and_then(|known| known.transport);
@@ -590,9 +621,6 @@ impl Mesh {
 
     /// The operator lifts what stands about this here, whether or not siblings are told.
     pub fn lifted(&mut self, net: lymph_protocol::word::Net, now: Timestamp) -> Vec<Effect> {
-        if self.fleet.is_none() {
-            return Vec::new();
-        }
         let seq = now.millis().max(self.last_seq);
         let mut effects = vec![Effect::Save(Kept::Lifted(net, seq))];
         self.lifted.insert(net, seq);
@@ -878,6 +906,16 @@ impl Mesh {
         self.heard
     }
 
+    /// How many gossiped frames were not let in since the start, by reason.
+    pub fn refused(&self) -> impl Iterator<Item = (Why, u64)> + '_ {
+        self.refused.iter().map(|(why, count)| (*why, *count))
+    }
+
+    /// Count what was not let in.
+    fn count_refused(&mut self, why: Why) {
+        *self.refused.entry(why).or_default() += 1;
+    }
+
     /// Own reports that wait for their time.
     pub fn waiting(&self) -> impl Iterator<Item = (Timestamp, Audience, &Report)> {
         self.reporting.waiting()
@@ -921,6 +959,8 @@ impl Mesh {
             .map(|fleet| Kept::Fleet(*fleet.secret.as_bytes(), fleet.epoch));
         let behind = self.fleet.iter().flat_map(|fleet| &fleet.behind);
         let behind = behind.map(|node| Kept::Behind(*node));
+        let away = self.away.iter();
+        let away = away.map(|(node, away)| Kept::Away(*node, *away));
         let circles = self
             .circles
             .iter()
@@ -935,6 +975,7 @@ impl Mesh {
             .chain(dead)
             .chain(fleet)
             .chain(behind)
+            .chain(away)
             .chain(circles)
             .chain(public)
             .chain(invitations)

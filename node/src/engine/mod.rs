@@ -36,6 +36,7 @@ mod step;
 pub mod target;
 #[cfg(test)]
 mod testing;
+pub mod trusting;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -64,6 +65,7 @@ use policy::{Outcome, Policy};
 use protected::{Protected, Shield};
 use record::{Record, RecordKey};
 use target::{IpNet, Target};
+use trusting::Trusting;
 
 /// How long detections are remembered.
 pub const ALERTS_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -95,6 +97,10 @@ pub struct Settings {
     pub familiar_max: usize,
     /// Of how many subjects refused connections are counted.
     pub drops_max: usize,
+    /// One subject in so many is left alone whatever others say, to measure what that is worth; 0 for none.
+    pub holdout: u32,
+    /// How much others are believed.
+    pub trust: lymph_trust::Parameters,
     /// Bounds of the detector.
     pub limits: Limits,
 }
@@ -121,6 +127,8 @@ impl Default for Settings {
             familiar_max: 4_096,
             // Twice what the firewall counts between two readings.
             drops_max: 20_000,
+            holdout: lymph_trust::policy::HOLDOUT,
+            trust: lymph_trust::Parameters::default(),
             limits: Limits::default(),
         }
     }
@@ -164,6 +172,8 @@ pub struct Engine {
     drops: Drops,
     /// Its place among others, if it has one.
     mesh: Option<Box<Mesh>>,
+    /// What it makes of what they say.
+    trusting: Option<Box<Trusting>>,
     /// The newest thing that the operator wants of each target and entry, by the number it was said under: what was said
     /// before and comes later is out of date.
     newest_words: heard::NewestWords,
@@ -195,6 +205,7 @@ impl Engine {
             leniency: Leniency::default(),
             drops: Drops::new(settings.drops_max),
             mesh: None,
+            trusting: None,
             newest_words: heard::NewestWords::default(),
             retell_at: None,
             settings,
@@ -211,6 +222,10 @@ impl Engine {
         limits: mesh::MeshLimits,
         now: Timestamp,
     ) {
+        let me = identity.keypair.id();
+        let secret = identity.keypair.secret_number("holdout");
+        let trusting = Trusting::new(me, self.settings.trust, &self.rules, secret);
+        self.trusting = Some(Box::new(trusting));
         self.mesh = Some(Box::new(Mesh::new(identity, limits, self.seed, now)));
     }
 
@@ -281,6 +296,10 @@ impl Engine {
         let own = own.into_iter().filter_map(|(at, why)| Some((at?, why)));
         own.chain(self.detector.next_deadline())
             .chain(self.mesh.as_ref().map(|mesh| mesh.next_deadline()))
+            .chain(
+                self.trust_deadline()
+                    .map(|at| (at, "what others say grows old")),
+            )
             .min_by_key(|(at, _)| *at)
     }
 
@@ -320,6 +339,7 @@ impl Engine {
             .chain(held)
             .chain(familiar)
             .chain(mesh)
+            .chain(self.trust_records())
     }
 
     /// What the operator has allowed.
@@ -381,6 +401,7 @@ impl Engine {
         self.take(overflows, now, actions);
         self.with_mesh(now, actions, |mesh| mesh.tick(now));
         self.retell(now, actions);
+        self.tick_trust(now, actions);
         while let Some(decision) = self.decisions.pop_ended(now) {
             self.lifted(&decision, Lifted::Ended, actions);
         }
@@ -465,6 +486,12 @@ impl Engine {
             rung = rung.filter(|_| is_visit);
         }
         self.counters.protected += u64::from(matches!(outcome, Outcome::Protected(_)));
+        if let (Some(Target::Subject(subject)), false) = (
+            target,
+            matches!(outcome, Outcome::Whitelisted(_) | Outcome::Protected(_)),
+        ) {
+            self.confirm(overflow, subject, now, actions);
+        }
         if let (Some(rung), Some(target)) = (rung, target) {
             let forgotten = self.ladder.set(target, rung);
             actions.extend(forgotten.map(|target| Action::Remove(RecordKey::Rung(target))));
@@ -724,7 +751,13 @@ impl Engine {
             }
             Record::Held(held) if held.decision.until <= now => true,
             Record::Held(held) => !self.hold(held.decision, held.why, actions),
+            Record::Experience(node, kept) => {
+                self.restore_experience(node, kept, now);
+                false
+            }
+            Record::HeldOut(day, count) => self.restore_held_out(day, count, now),
             Record::Mesh(kept) => {
+                self.learn_kept(&kept);
                 self.with_mesh(now, actions, |mesh| mesh.restore(kept, now));
                 false
             }

@@ -1,5 +1,6 @@
 //! What the operator asks for, carried out. The allowlist stands above the operator too.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use lymph_protocol::Timestamp;
@@ -195,6 +196,15 @@ impl Engine {
                 taken_back.decisions.push(decision);
             }
         }
+        if false_positive {
+            // Those who said so were wrong, also if what rested on it has ended by itself.
+            let targets = taken_back.decisions.iter().map(|decision| decision.target);
+            let targets: BTreeSet<_> = targets.chain(which.target).collect();
+            for target in targets {
+                let refuted = self.refute(target, now, actions);
+                taken_back.refuted.extend(refuted);
+            }
+        }
         taken_back
     }
 
@@ -207,11 +217,10 @@ impl Engine {
         actions: &mut Vec<Action>,
     ) {
         let target = decision.target;
-        let Some(mut rung) = self
-            .ladder
-            .get(target)
-            .filter(|_| decision.origin == Origin::Lymph)
-        else {
+        let is_own = decision.origin == Origin::Lymph;
+        // What a sibling reports is its visit, not one here.
+        let is_by_many = decision.origin == Origin::Mesh && decision.step > 0;
+        let Some(mut rung) = self.ladder.get(target).filter(|_| is_own || is_by_many) else {
             return;
         };
         rung.free_at = rung.free_at.min(now);

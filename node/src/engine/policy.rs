@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use lymph_protocol::Timestamp;
 use lymph_protocol::admission::Standing;
-use lymph_protocol::report::Report;
+use lymph_protocol::report::{Evidence, Report};
 use lymph_scenarios::overflow::{Attacker, Overflow, Scope};
 use serde::{Deserialize, Serialize};
 
@@ -149,17 +149,33 @@ pub fn judge(
 
 /// What a checked report of somebody else is worth: until when its subject is banned, if it is.
 ///
-/// A sibling is the operator's own machine and has banned the address itself, so its word is enough; whatever anybody else
-/// says is shown and decides nothing.
+/// A sibling is the operator's own machine and has banned the address itself, so its word is enough for as long as it lives,
+/// unless anybody can have sent what it saw. Of everybody else `trusting` makes what there is to make.
 #[must_use]
 pub fn judge_report(standing: Standing, report: &Report, now: Timestamp) -> Option<Timestamp> {
     match standing {
-        Standing::Sibling => {
+        Standing::Sibling if report.evidence == Evidence::Handshake => {
             let until = report.expires().min(now + report.ttl());
             (until > now).then_some(until)
         }
-        Standing::Own | Standing::Vouched(_) | Standing::Stranger | Standing::Muted => None,
+        Standing::Own
+        | Standing::Sibling
+        | Standing::Vouched(_)
+        | Standing::Stranger
+        | Standing::Muted => None,
     }
+}
+
+/// Until when a ban lasts that rests on others' word alone: as long as an own one would, and no longer than as many of them
+/// say so as it takes.
+#[must_use]
+pub fn mesh_ban_until(
+    terms: &Terms,
+    rung: Rung,
+    said_until: Timestamp,
+    now: Timestamp,
+) -> Timestamp {
+    said_until.min(now + terms.length(terms.first, rung.step))
 }
 
 fn too_wide(target: Target) -> bool {

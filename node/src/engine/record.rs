@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use lymph_protocol::Subject;
+use lymph_protocol::{NodeId, Subject};
 use serde::{Deserialize, Serialize};
 
 use super::alerts::Alert;
@@ -17,6 +17,7 @@ use super::ladder::Rung;
 use super::leniency::{Case, Raised};
 use super::mesh::{Kept, KeptKey};
 use super::target::Target;
+use super::trusting::KeptExperience;
 
 /// Something to keep.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,10 @@ pub enum Record {
     Familiar(Subject, Logins),
     /// Whom this node knows, and what was said.
     Mesh(Kept),
+    /// How often a node was right and wrong.
+    Experience(NodeId, KeptExperience),
+    /// How many attacks came in a day from those whom others would have had shut out and who were left alone.
+    HeldOut(u32, u64),
 }
 
 /// Where it is kept.
@@ -62,6 +67,10 @@ pub enum RecordKey {
     Familiar(Subject),
     /// Whom this node knows, and what was said.
     Mesh(KeptKey),
+    /// How often a node was right and wrong.
+    Experience(NodeId),
+    /// What happened on a day to those who were left alone.
+    HeldOut(u32),
 }
 
 impl RecordKey {
@@ -73,12 +82,17 @@ impl RecordKey {
                 Origin::Operator | Origin::Lists | Origin::Crowdsec => true,
                 Origin::Lymph | Origin::Mesh | Origin::Predicted => false,
             },
-            RecordKey::Allow(_) | RecordKey::Raised(_) | RecordKey::Forced(_) => true,
+            // Whom the operator has found wrong is theirs to say, and nothing would say it again.
+            RecordKey::Allow(_)
+            | RecordKey::Raised(_)
+            | RecordKey::Forced(_)
+            | RecordKey::Experience(_) => true,
             RecordKey::Mesh(key) => key.is_operators(),
             RecordKey::Alert(_)
             | RecordKey::Rung(_)
             | RecordKey::Held(_)
-            | RecordKey::Familiar(_) => false,
+            | RecordKey::Familiar(_)
+            | RecordKey::HeldOut(_) => false,
         }
     }
 }
@@ -97,6 +111,8 @@ impl Record {
             Record::Held(held) => RecordKey::Held(held.decision.key()),
             Record::Familiar(subject, _) => RecordKey::Familiar(*subject),
             Record::Mesh(kept) => RecordKey::Mesh(kept.key()),
+            Record::Experience(node, _) => RecordKey::Experience(*node),
+            Record::HeldOut(day, _) => RecordKey::HeldOut(*day),
         }
     }
 }

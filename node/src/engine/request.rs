@@ -252,4 +252,6 @@ pub struct Lifted {
     pub held: usize,
     /// Thresholds that were raised, by scenario.
     pub raised: Vec<(Arc<str>, Target, Raised)>,
+    /// Nodes that were held to have been wrong: what they are called here.
+    pub refuted: Vec<String>,
 }

@@ -51,5 +51,6 @@ pub(crate) fn overflow(scenario: &str, who: &str, first_line: u64) -> Overflow {
         capacity: 5,
         leakspeed_ms: 10_000,
         whitelisted: None,
+        is_primed: false,
     }
 }

@@ -377,7 +377,9 @@ fn whenever_it_dies_the_same_is_decided() {
             | Record::Forced(_)
             | Record::Held(_)
             | Record::Familiar(..)
-            | Record::Mesh(_) => None,
+            | Record::Mesh(_)
+            | Record::Experience(..)
+            | Record::HeldOut(..) => None,
         };
         disk.values().filter_map(step).collect::<Vec<_>>()
     };

@@ -1,5 +1,7 @@
 //! What the API says about the mesh, as JSON.
 
+use std::collections::BTreeMap;
+
 use lymph_protocol::Timestamp;
 use lymph_protocol::audience::Audience;
 use lymph_protocol::ticket::Token;
@@ -11,7 +13,7 @@ use crate::daemon::mesh::Network;
 use crate::daemon::net::peer_text;
 use crate::engine::Engine;
 use crate::engine::mesh::pairing::Progress;
-use crate::engine::mesh::{Consent, Silenced};
+use crate::engine::mesh::{Consent, Mesh, Silenced};
 use crate::engine::request::{Answer, MeshAnswer};
 
 /// This node among others, in one line of `status`.
@@ -81,6 +83,15 @@ pub struct MeshView {
     pub heard: u64,
     /// Messages that came too fast to be looked at, since the start.
     pub dropped: u64,
+    /// Messages of its own that wait since no peer can take them at the moment.
+    #[serde(default)]
+    pub unsent: u64,
+    /// Messages that were looked at and not let in since the start, by reason.
+    #[serde(default)]
+    pub refused: BTreeMap<String, u64>,
+    /// Peers that are connected and not listened to for what they did.
+    #[serde(default)]
+    pub graylisted: u64,
 }
 
 /// What goes out and comes in.
@@ -256,24 +267,6 @@ impl MeshView {
         };
         let silenced = mesh.silenced().map(|why| silenced(why).to_owned());
         let muted: Vec<_> = mesh.muted().collect();
-        let peers = mesh.known().map(|(node, known)| PeerView {
-            node: node.to_string(),
-            name: known.name.clone(),
-            degree: known.degree.name().to_owned(),
-            weight: f64::from(known.weight.0) / 10_000.0,
-            listed: known.is_listed,
-            connected: known
-                .transport
-                .is_some_and(|transport| mesh.is_connected(transport)),
-            muted: muted.contains(&node),
-            addresses: known.addresses.clone(),
-            since: known.since.to_string(),
-            vouches_until: known
-                .vouches_until
-                .filter(|until| until.start() > now)
-                .map(|until| until.start().to_string()),
-            reports: mesh.shelf().by(node).count(),
-        });
         let circles = mesh.circles().map(|(id, circle)| CircleView {
             name: Audience::Circle(id).to_string(),
             founder: circle.founder.to_string(),
@@ -301,6 +294,9 @@ impl MeshView {
                 report.ttl_hours
             ),
         });
+        let figures = network.figures().unwrap_or_default();
+        let refused = mesh.refused();
+        let refused = refused.map(|(why, count)| (why.to_string(), count));
         MeshView {
             on: network.is_on(),
             failure: network.failure.clone().or(silenced),
@@ -313,7 +309,7 @@ impl MeshView {
             public: mesh.public().into(),
             fleet: mesh.fleet().map(|fleet| fleet.to_string()),
             circles: circles.collect(),
-            peers: peers.collect(),
+            peers: peers(mesh, now).collect(),
             muted: muted.iter().map(ToString::to_string).collect(),
             invitations: invitations.collect(),
             paired: mesh
@@ -326,11 +322,35 @@ impl MeshView {
             objects: mesh.shelf().len(),
             reports: mesh.shelf().reports(),
             heard: mesh.heard_count(),
-            dropped: network
-                .figures()
-                .map_or(0, |figures| figures.messages_dropped + network.lost_orders),
+            dropped: figures.messages_dropped + figures.lost + network.lost_orders,
+            unsent: figures.unsent,
+            refused: refused.collect(),
+            graylisted: figures.graylisted,
         }
     }
+}
+
+/// Everybody whom a node knows.
+pub(super) fn peers(mesh: &Mesh, now: Timestamp) -> impl Iterator<Item = PeerView> {
+    let muted: Vec<_> = mesh.muted().collect();
+    mesh.known().map(move |(node, known)| PeerView {
+        node: node.to_string(),
+        name: known.name.clone(),
+        degree: known.degree.name().to_owned(),
+        weight: f64::from(known.weight.0) / 10_000.0,
+        listed: known.is_listed,
+        connected: known
+            .transport
+            .is_some_and(|transport| mesh.is_connected(transport)),
+        muted: muted.contains(&node),
+        addresses: known.addresses.clone(),
+        since: known.since.to_string(),
+        vouches_until: known
+            .vouches_until
+            .filter(|until| until.start() > now)
+            .map(|until| until.start().to_string()),
+        reports: mesh.shelf().by(node).count(),
+    })
 }
 
 impl PairingView {

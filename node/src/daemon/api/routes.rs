@@ -62,6 +62,11 @@ pub(super) fn router(asker: Asker) -> Router {
             "/mesh",
             get(async |State(asker): State<Arc<Asker>>| ask(&asker, Question::Mesh).await),
         )
+        .route(
+            "/trust",
+            get(async |State(asker): State<Arc<Asker>>| ask(&asker, Question::Trust).await),
+        )
+        .route("/trust/{node}", get(peer))
         .route("/mesh/pairing/{token}", get(pairing))
         .route("/mesh/invite", post(invite))
         .route("/mesh/join", post(join))
@@ -150,6 +155,14 @@ async fn release(State(asker): State<Arc<Asker>>, Json(body): Json<HeldRequest>)
 
 async fn drop_held(State(asker): State<Arc<Asker>>, Json(body): Json<HeldRequest>) -> Response {
     have_done(&asker, body.meant().map(Request::Drop), HeldDoneView::new).await
+}
+
+async fn peer(State(asker): State<Arc<Asker>>, Path(node): Path<String>) -> Response {
+    match answer(&asker, |reply| Question::Peer(node, reply)).await {
+        Ok(Ok(peer)) => Json(peer).into_response(),
+        Ok(Err(why)) => refused(StatusCode::NOT_FOUND, &why),
+        Err(refusal) => refusal,
+    }
 }
 
 async fn pairing(State(asker): State<Arc<Asker>>, Path(token): Path<String>) -> Response {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Asked;
 use super::mesh_views::MeshLine;
+use super::trust_views::{StandingView, WeighedView};
 use crate::engine::alerts::Alert;
 use crate::engine::allowlist::{self, Allowed};
 use crate::engine::breaker::Held;
@@ -66,6 +67,9 @@ pub struct StatusView {
     /// Its place among others.
     #[serde(default)]
     pub mesh: MeshLine,
+    /// How well others' word protects it, if it hears them.
+    #[serde(default)]
+    pub trust: Option<StandingView>,
     /// What somebody should look at.
     pub attention: Vec<String>,
 }
@@ -191,7 +195,7 @@ pub struct AlertView {
 }
 
 /// Why a target is where it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WhyView {
     /// About whom.
     pub subject: String,
@@ -224,6 +228,9 @@ pub struct WhyView {
     /// What nodes report of it, the newest first.
     #[serde(default)]
     pub reports: Vec<ToldView>,
+    /// What this node makes of what others report, if anybody does.
+    #[serde(default)]
+    pub weighed: Option<WeighedView>,
     /// Detections that are remembered.
     pub alerts_count: usize,
     /// The newest of them, newest first.
@@ -410,6 +417,9 @@ pub struct LiftedView {
     pub remaining: Vec<DecisionView>,
     /// Thresholds that are raised now.
     pub raised: Vec<RaisedView>,
+    /// Nodes that are believed less from now on, since they were wrong about it: what they are called here.
+    #[serde(default)]
+    pub refuted: Vec<String>,
     /// Why it would be forgotten if the machine stopped now, if it would.
     pub not_saved: Option<String>,
     /// Why the firewall does not do it yet, if it does not.
@@ -589,6 +599,7 @@ impl LiftedView {
             raised: raised
                 .map(|(scenario, target, raised)| RaisedView::new(scenario, *target, *raised))
                 .collect(),
+            refuted: lifted.refuted,
             not_saved: asked.not_saved,
             not_enforced: asked.not_enforced,
         })
@@ -728,7 +739,13 @@ impl WhyView {
             .iter()
             .map(|decision| DecisionView::new(decision, now))
             .collect();
-        let summary = match (why.shield, why.decisions.first(), why.alerts.first()) {
+        // The first of the strongest: a ban says more than a throttle beside it.
+        let strongest = why
+            .decisions
+            .iter()
+            .rev()
+            .max_by_key(|decision| decision.kind);
+        let summary = match (why.shield, strongest, why.alerts.first()) {
             (Some(shield), None, _) => format!(
                 "{} is never blocked: it is {}",
                 why.target,
@@ -767,6 +784,10 @@ impl WhyView {
             decisions,
             enforcement: None,
             reports: why.reports.iter().map(ToldView::new).collect(),
+            weighed: why
+                .weighed
+                .as_ref()
+                .map(|weighed| WeighedView::new(why.target, weighed)),
             refused: why.refused.map_or(0, |refused| refused.connections),
             last_refused: why.refused.map(|refused| refused.last.to_string()),
             held: why

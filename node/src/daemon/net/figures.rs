@@ -33,6 +33,18 @@ pub struct Figures {
     pub dials_failed: u64,
     /// Incoming connections that failed or were denied.
     pub incoming_failed: u64,
+    /// Messages of ours that wait since no peer could take them.
+    pub unsent: u64,
+    /// How often one of them was tried again.
+    pub retried: u64,
+    /// Messages of ours that were given up since too many waited.
+    pub lost: u64,
+    /// How often a peer could not follow.
+    pub slow: u64,
+    /// Peers that are connected and are not listened to for what they did.
+    pub graylisted: u64,
+    /// Peers that were disconnected because they brought far too much.
+    pub flooders: u64,
 }
 
 /// The same, while it changes.
@@ -52,6 +64,12 @@ pub(super) struct Counters {
     pub(super) asks_refused: AtomicU64,
     pub(super) dials_failed: AtomicU64,
     pub(super) incoming_failed: AtomicU64,
+    pub(super) unsent: AtomicU64,
+    pub(super) retried: AtomicU64,
+    pub(super) lost: AtomicU64,
+    pub(super) slow: AtomicU64,
+    pub(super) graylisted: AtomicU64,
+    pub(super) flooders: AtomicU64,
 }
 
 impl Counters {
@@ -83,6 +101,12 @@ impl Counters {
             asks_refused: read(&self.asks_refused),
             dials_failed: read(&self.dials_failed),
             incoming_failed: read(&self.incoming_failed),
+            unsent: read(&self.unsent),
+            retried: read(&self.retried),
+            lost: read(&self.lost),
+            slow: read(&self.slow),
+            graylisted: read(&self.graylisted),
+            flooders: read(&self.flooders),
         }
     }
 }

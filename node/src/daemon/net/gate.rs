@@ -1,12 +1,14 @@
-//! How many incoming connections one place may have, so that one machine cannot take everybody's room.
+//! How many incoming connections one place may have, so that one machine cannot take everybody's room; and who was sent
+//! away for a while and is not let in again before that is over.
 //!
 //! A place is an IPv4 address or an IPv6 /48; loopback and relayed connections have none and are bounded by the limits
 //! on all connections alone. Whoever is over the bound is denied; whoever is there stays. Friends are let in.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use libp2p::core::Endpoint;
 use libp2p::core::transport::PortUse;
@@ -15,6 +17,7 @@ use libp2p::swarm::{
     THandler, THandlerInEvent, THandlerOutEvent, ToSwarm, dummy,
 };
 use libp2p::{Multiaddr, PeerId};
+use tokio::time::Instant;
 
 use super::convert;
 
@@ -23,10 +26,21 @@ const PENDING_MAX: usize = 8;
 /// How many connections from one place.
 const ESTABLISHED_MAX: usize = 16;
 
-/// Too many from one place.
-#[derive(Debug, thiserror::Error)]
-#[error("too many connections from one place")]
-pub(super) struct Crowded;
+/// How many that were sent away are remembered. When full, the first is forgotten.
+const SENT_AWAY_MAX: usize = 1024;
+/// For how long.
+const SENT_AWAY: Duration = Duration::from_secs(10 * 60);
+
+/// Why a connection is denied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Denied {
+    /// Too many from one place.
+    #[error("too many connections from one place")]
+    Crowded,
+    /// It has flooded us lately.
+    #[error("sent away for a while")]
+    SentAway,
+}
 
 /// Where incoming connections come from. As long as the list of connections.
 #[derive(Debug, Default)]
@@ -34,6 +48,8 @@ pub(super) struct Gate {
     pending: BTreeMap<ConnectionId, IpAddr>,
     established: BTreeMap<ConnectionId, IpAddr>,
     friends: BTreeSet<PeerId>,
+    /// Who was sent away, and until when; the first one ends first.
+    sent_away: VecDeque<(PeerId, Instant)>,
 }
 
 impl Gate {
@@ -47,12 +63,35 @@ impl Gate {
         self.friends.remove(peer);
     }
 
-    fn knock(&mut self, connection: ConnectionId, remote: &Multiaddr) -> Result<(), Crowded> {
+    /// Do not let a peer in for a while. Whether that is news.
+    pub(super) fn send_away(&mut self, peer: PeerId, now: Instant) -> bool {
+        if self.is_sent_away(&peer, now) {
+            return false;
+        }
+        while self.sent_away.len() >= SENT_AWAY_MAX {
+            self.sent_away.pop_front();
+        }
+        self.sent_away.push_back((peer, now + SENT_AWAY));
+        true
+    }
+
+    fn is_sent_away(&mut self, peer: &PeerId, now: Instant) -> bool {
+        while self
+            .sent_away
+            .front()
+            .is_some_and(|(_, until)| *until <= now)
+        {
+            self.sent_away.pop_front();
+        }
+        !self.friends.contains(peer) && self.sent_away.iter().any(|(away, _)| away == peer)
+    }
+
+    fn knock(&mut self, connection: ConnectionId, remote: &Multiaddr) -> Result<(), Denied> {
         let Some(place) = place(remote) else {
             return Ok(());
         };
         if count(&self.pending, place) >= PENDING_MAX {
-            return Err(Crowded);
+            return Err(Denied::Crowded);
         }
         self.pending.insert(connection, place);
         Ok(())
@@ -63,13 +102,16 @@ impl Gate {
         connection: ConnectionId,
         peer: &PeerId,
         remote: &Multiaddr,
-    ) -> Result<(), Crowded> {
+    ) -> Result<(), Denied> {
         self.pending.remove(&connection);
+        if self.is_sent_away(peer, Instant::now()) {
+            return Err(Denied::SentAway);
+        }
         let Some(place) = place(remote) else {
             return Ok(());
         };
         if count(&self.established, place) >= ESTABLISHED_MAX && !self.friends.contains(peer) {
-            return Err(Crowded);
+            return Err(Denied::Crowded);
         }
         self.established.insert(connection, place);
         Ok(())
@@ -121,11 +163,14 @@ impl NetworkBehaviour for Gate {
     fn handle_established_outbound_connection(
         &mut self,
         _: ConnectionId,
-        _: PeerId,
+        peer: PeerId,
         _: &Multiaddr,
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
+        if self.is_sent_away(&peer, Instant::now()) {
+            return Err(ConnectionDenied::new(Denied::SentAway));
+        }
         Ok(dummy::ConnectionHandler)
     }
 
@@ -184,5 +229,30 @@ mod tests {
             gate.leave(id(n));
         }
         assert!(gate.pending.is_empty() && gate.established.is_empty());
+    }
+
+    #[test]
+    fn who_was_sent_away_stays_away_for_a_while() {
+        let here: Multiaddr = "/ip4/127.0.0.1/tcp/1".parse().unwrap();
+        let id = ConnectionId::new_unchecked;
+        let (peer, other) = (PeerId::random(), PeerId::random());
+        let mut gate = Gate::default();
+        let now = Instant::now();
+        assert!(gate.send_away(peer, now) && !gate.send_away(peer, now));
+        assert_eq!(gate.enter(id(1), &peer, &here), Err(Denied::SentAway));
+        assert_eq!(gate.enter(id(2), &other, &here), Ok(()));
+        gate.befriend(peer);
+        assert_eq!(
+            gate.enter(id(3), &peer, &here),
+            Ok(()),
+            "a friend is let in"
+        );
+        gate.unfriend(&peer);
+        assert!(gate.is_sent_away(&peer, now));
+        assert!(!gate.is_sent_away(&peer, now + SENT_AWAY));
+        for _ in 0..2 * SENT_AWAY_MAX {
+            gate.send_away(PeerId::random(), now);
+        }
+        assert_eq!(gate.sent_away.len(), SENT_AWAY_MAX);
     }
 }

@@ -78,11 +78,15 @@ fn config() -> Result<Config, NetError> {
 
 /// What a message is called: a hash of its topic and its bytes.
 fn message_id(message: &Message) -> MessageId {
-    let topic = message.topic.as_str().as_bytes();
+    id_of(message.topic.as_str(), &message.data)
+}
+
+/// What a message on a topic is called.
+pub(super) fn id_of(topic: &str, bytes: &[u8]) -> MessageId {
     let hash = Sha256::new()
         .chain_update((topic.len() as u64).to_be_bytes())
         .chain_update(topic)
-        .chain_update(&message.data)
+        .chain_update(bytes)
         .finalize();
     MessageId::new(&hash[..ID_BYTES])
 }

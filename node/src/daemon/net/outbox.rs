@@ -1,7 +1,8 @@
 //! Words on their way out of the swarm: never waited for, never without bound.
 //!
 //! There is a queue to whoever listens, and a small one before it for when that is full. Messages use the first alone
-//! and only while it has room to spare, for gossip is redundant. Of the rest, what merely informs is dropped when the
+//! and only while it has room to spare, for gossip is redundant; a part of that room is for messages that friends bring,
+//! so that strangers cannot keep them from being heard. Of the rest, what merely informs is dropped when the
 //! second is full too; what the listener counts on (who is connected, answers, questions) is kept, and when even that
 //! is too much the swarm pauses until somebody listens again.
 
@@ -17,6 +18,8 @@ use super::figures::Counters;
 pub(super) const WORDS_MAX: usize = 4096;
 /// How many of those places messages leave to other words.
 const SPARE: usize = 512;
+/// How many more those of strangers leave to those of friends.
+const FOR_FRIENDS: usize = 1024;
 /// Beyond so many waiting words, what merely informs is dropped.
 const INFORM_MAX: usize = 1024;
 /// Beyond so many, the swarm pauses.
@@ -42,9 +45,14 @@ impl Outbox {
         (outbox, receiver)
     }
 
-    /// Whether a message would get through.
-    pub(super) fn has_room(&self) -> bool {
-        self.waiting.is_empty() && self.sender.capacity() > SPARE
+    /// Whether a message would get through that a friend brings, or somebody else.
+    pub(super) fn has_room(&self, is_friends: bool) -> bool {
+        let spare = if is_friends {
+            SPARE
+        } else {
+            SPARE + FOR_FRIENDS
+        };
+        self.waiting.is_empty() && self.sender.capacity() > spare
     }
 
     /// Say something that is not a message, or a message after `has_room` said yes.
@@ -133,11 +141,15 @@ mod tests {
             from: super::super::TransportId::from_bytes([0; 32]),
             answer: Err("no".to_owned()),
         };
-        assert!(outbox.has_room());
-        for _ in 0..WORDS_MAX - SPARE {
+        assert!(outbox.has_room(false));
+        for _ in 0..WORDS_MAX - SPARE - FOR_FRIENDS {
             outbox.say(informs());
         }
-        assert!(!outbox.has_room(), "messages leave room for the rest");
+        assert!(!outbox.has_room(false) && outbox.has_room(true));
+        for _ in 0..FOR_FRIENDS {
+            outbox.say(informs());
+        }
+        assert!(!outbox.has_room(true), "messages leave room for the rest");
         assert!(!outbox.is_waiting());
         for _ in 0..SPARE + 10 * INFORM_MAX {
             outbox.say(informs());
@@ -160,6 +172,6 @@ mod tests {
             }
         }
         assert_eq!(heard, said);
-        assert!(outbox.has_room());
+        assert!(outbox.has_room(false));
     }
 }

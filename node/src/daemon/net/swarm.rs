@@ -4,6 +4,7 @@
 //! carries out orders, `ways` listens and dials and finds; here is who is connected and what they brought.
 
 mod obey;
+mod unsent;
 mod ways;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -25,12 +26,14 @@ use super::behaviour::{Behaviour, BehaviourEvent};
 use super::chance::Chance;
 use super::convert::{self, from_peer};
 use super::figures::Counters;
+use super::gossip::GRAYLIST_THRESHOLD;
 use super::judgements::Judgements;
 use super::outbox::Outbox;
 use super::peers::{self, Friends, Source};
 use super::places::Places;
 use super::seeds::{self, Lookup};
 use super::{NetConfig, NetError, Order, TransportId, Word, transport};
+use unsent::Unsent;
 use ways::Ways;
 
 /// How often what is due is looked for: dials, listeners, answers that never came.
@@ -157,6 +160,7 @@ pub(super) struct Task {
     orders: mpsc::Receiver<Order>,
     seeds: mpsc::Receiver<String>,
     outbox: Outbox,
+    unsent: Unsent,
     counters: Arc<Counters>,
     chance: Chance,
     links: BTreeMap<PeerId, Link>,
@@ -172,6 +176,8 @@ pub(super) struct Task {
     topics: BTreeSet<String>,
     floods: BTreeSet<String>,
     friends: Friends,
+    /// Those of them whom gossip tells everything.
+    explicit: BTreeSet<PeerId>,
     places: peers::Places,
     ways: Ways,
 }
@@ -207,6 +213,7 @@ impl Task {
             orders,
             seeds: seeds::start(&lookup, config.dns_seeds.clone()),
             outbox,
+            unsent: Unsent::default(),
             counters,
             chance: Chance::default(),
             links: BTreeMap::new(),
@@ -222,6 +229,7 @@ impl Task {
             topics: BTreeSet::new(),
             floods: BTreeSet::new(),
             friends: Friends::default(),
+            explicit: BTreeSet::new(),
             places: peers::Places::new(now),
             ways: Ways::new(now),
         };
@@ -239,6 +247,7 @@ impl Task {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let queue = self.outbox.queue();
         loop {
+            let again = self.unsent.next_due();
             tokio::select! {
                 order = self.orders.recv() => match order {
                     Some(order) => self.obey(order),
@@ -247,6 +256,7 @@ impl Task {
                 event = self.swarm.select_next_some(), if !self.outbox.is_full() => self.hear(event),
                 _ = queue.reserve(), if self.outbox.is_waiting() => self.outbox.move_up(),
                 Some(address) = self.seeds.recv() => self.found_text(&address, Source::Dns),
+                () = at(again) => self.publish_unsent(),
                 _ = tick.tick() => self.tick(),
             }
         }
@@ -255,9 +265,18 @@ impl Task {
 
     fn tick(&mut self) {
         let now = tokio::time::Instant::now();
+        self.publish_unsent();
         self.give_up_asking(now);
         self.close_surplus(now);
         self.keep_ways_open(now);
+        self.count_graylisted();
+    }
+
+    fn count_graylisted(&self) {
+        let gossip = &self.swarm.behaviour().gossip;
+        let scores = self.links.keys().filter_map(|peer| gossip.peer_score(peer));
+        let graylisted = scores.filter(|score| *score < GRAYLIST_THRESHOLD).count();
+        Counters::set(&self.counters.graylisted, graylisted);
     }
 
     async fn say_goodbye(mut self) {
@@ -512,6 +531,11 @@ impl Task {
             } => self.brought(propagation_source, message_id, message),
             gossipsub::Event::Subscribed { peer_id, .. } => self.apply_score(&peer_id),
             gossipsub::Event::SlowPeer { peer_id, .. } => {
+                Counters::add(&self.counters.slow, 1);
+                // A stranger must not be able to slow us down.
+                if self.friends.contains(&peer_id) {
+                    self.unsent.slow_down(tokio::time::Instant::now());
+                }
                 if let Some(peer) = from_peer(&peer_id) {
                     self.outbox.say(Word::Slow { peer });
                 }
@@ -533,7 +557,8 @@ impl Task {
         let link = self.links.get_mut(&source);
         let from = from_peer(&source);
         let may = link.is_some_and(|link| link.may_bring(message.data.len(), now));
-        let Some(from) = from.filter(|_| may && self.outbox.has_room()) else {
+        let has_room = self.outbox.has_room(self.friends.contains(&source));
+        let Some(from) = from.filter(|_| may && has_room) else {
             Counters::add(&self.counters.messages_dropped, 1);
             self.judge(&message_id, &source, MessageAcceptance::Ignore);
             self.close_if_flooding(&source);
@@ -557,6 +582,10 @@ impl Task {
         let excess = self.links.get(peer).map_or(0, |link| link.excess);
         if excess > PEER_EXCESS_MAX && !self.friends.contains(peer) {
             tracing::debug!(%peer, "a peer brings far too much");
+            let gate = &mut self.swarm.behaviour_mut().gate;
+            if gate.send_away(*peer, tokio::time::Instant::now()) {
+                Counters::add(&self.counters.flooders, 1);
+            }
             let _gone = self.swarm.disconnect_peer_id(*peer);
         }
     }
@@ -682,6 +711,14 @@ impl Task {
     }
 }
 
+/// Wait until then, or for ever.
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -775,6 +812,7 @@ mod tests {
         let friend = from_peer(&peers[0]).unwrap();
         let addresses = Vec::new();
         task.obey(Order::Befriend {
+            explicit: true,
             peer: friend,
             addresses,
         });

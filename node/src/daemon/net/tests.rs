@@ -84,6 +84,33 @@ async fn what_is_too_long_or_goes_to_nobody_is_said() {
 }
 
 #[tokio::test]
+async fn more_than_a_peer_can_take_at_once_arrives_in_the_end() {
+    const MESSAGES: usize = 1_000;
+    let (mut alice, mut bob) = (Node::tcp(1).await, Node::tcp(2).await);
+    for node in [&alice, &bob] {
+        node.join(true);
+    }
+    alice.befriend(&bob);
+    alice.publish_until_heard(&mut bob, b"hello").await;
+    let bytes = |n: usize| {
+        let mut bytes = vec![0; 4_000];
+        bytes[..8].copy_from_slice(&n.to_be_bytes());
+        bytes
+    };
+    // One thread, and more than fits into what lies between the two.
+    for n in 0..MESSAGES {
+        alice.publish(&bytes(n));
+    }
+    // Bob drops what is too much for one peer, but sees it.
+    eventually("all arrives", || {
+        bob.net.figures().messages_in > MESSAGES as u64
+    })
+    .await;
+    let figures = alice.net.figures();
+    assert_eq!((figures.unsent, figures.lost), (0, 0));
+}
+
+#[tokio::test]
 async fn the_longest_message_arrives() {
     let (mut alice, mut bob) = (Node::memory(1).await, Node::memory(2).await);
     for node in [&alice, &bob] {
@@ -424,6 +451,7 @@ async fn real_peers_stay_under_the_cap_and_a_friend_gets_in() {
     assert_eq!(alice.net.figures().connections, 3);
     let mut friend = Node::memory(20).await;
     alice.order(Order::Befriend {
+        explicit: true,
         peer: friend.id(),
         addresses: Vec::new(),
     });
@@ -602,6 +630,7 @@ fn two_homes_behind_routers_meet_through_a_volunteer() {
                 let through = volunteer("203.0.113");
                 let through = format!("{through}/p2p-circuit/p2p/{}", peer_text(id(1)));
                 bob.order(Order::Befriend {
+                    explicit: true,
                     peer: id(1),
                     addresses: vec![through],
                 });
@@ -725,6 +754,7 @@ impl Node {
 
     fn befriend(&self, other: &Node) {
         self.order(Order::Befriend {
+            explicit: true,
             peer: other.id(),
             addresses: vec![other.address.clone()],
         });

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lymph_protocol::Timestamp;
+use lymph_protocol::{NodeId, Timestamp};
 
 use crate::engine::alerts::Alert;
 use crate::engine::decision::{Decision, DetectionId, Kind, Origin};
@@ -12,6 +12,7 @@ use crate::engine::policy::Outcome;
 use crate::engine::protected::{Protection, Shield};
 use crate::engine::record::Record;
 use crate::engine::target::Target;
+use crate::engine::trusting::KeptExperience;
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
@@ -96,5 +97,14 @@ pub(in crate::daemon) fn records() -> Vec<Record> {
             last_seen: NOW,
         },
     );
-    decisions.chain(alerts).chain([rung]).collect()
+    let experience = KeptExperience {
+        credits: vec![(20_833, 0x00c0_0002, 65_536), (20_834, 1 << 63 | 7, 46_340)],
+        refutations: vec![(20_840, "192.0.2.1".parse().unwrap())],
+    };
+    let trust = [
+        Record::Experience(NodeId::from_bytes([7; 32]), experience),
+        Record::HeldOut(20_833, 300),
+    ];
+    let rest = [rung].into_iter().chain(trust);
+    decisions.chain(alerts).chain(rest).collect()
 }

@@ -4,6 +4,10 @@
 //! time; later the last two hours, with one that is drawn at random. The comparison is [`lymph_protocol::sync`]'s; what
 //! comes of it passes admission like everything else.
 //!
+//! A node compares with one that it knows at a time, whoever began: what two gave at once they would both give. Whoever
+//! asks meanwhile is told that we are busy, and begins anew later, after longer and longer pauses. Nobody waits for one
+//! that waits in turn: a comparison that has not got on yet keeps only smaller names from beginning.
+//!
 //! Who asks us pays: each peer has a budget of questions, all strangers together have one more, and what is costly to
 //! gather is kept between the frames of one comparison.
 
@@ -40,8 +44,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SESSION_MAX: Duration = Duration::from_secs(5 * 60);
 /// How soon to look again whether a comparison with somebody else is over.
 const IN_TURN: Duration = Duration::from_millis(500);
-/// How soon to ask again whom we asked too much.
+/// How long one comparison may keep others from beginning.
+const TURN_MAX: Duration = Duration::from_secs(30);
+/// How soon to ask again whom we asked too much; after twice that the next time, and so on.
 const BUSY: Duration = Duration::from_millis(250);
+/// The longest such pause with somebody we know.
+const BUSY_MAX: Duration = Duration::from_secs(8);
+/// The same with a stranger.
+const BUSY_STRANGER_MAX: Duration = Duration::from_secs(120);
+/// What is kept for a comparison of others is not given up for another one as long as it was asked for so lately.
+const FRESH: Duration = Duration::from_secs(3);
 /// Objects that are asked for or given at once.
 const PART: usize = 500;
 /// How soon to look again while signatures wait to be checked.
@@ -61,6 +73,7 @@ const METERS_MAX: usize = 1_024;
 #[derive(Debug)]
 struct Session {
     audience: Audience,
+    back: Duration,
     since: Slot,
     salt: [u8; 16],
     initiator: Option<Initiator>,
@@ -73,6 +86,19 @@ struct Session {
     began: Timestamp,
     last_step: Timestamp,
     retry_at: Option<Timestamp>,
+    /// Whether there was an answer yet, and how often in a row there was none but that they are busy.
+    has_begun: bool,
+    busy: u32,
+}
+
+/// Something to compare.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    at: Timestamp,
+    /// How far back.
+    back: Duration,
+    /// How often in a row they were busy.
+    busy: u32,
 }
 
 /// What was last asked.
@@ -90,14 +116,31 @@ struct Gathered {
     since: Slot,
     items: Items,
     is_known: bool,
+    began: Timestamp,
     at: Timestamp,
+}
+
+impl Gathered {
+    /// Whether it is in use, and has not been for too long.
+    fn is_in_use(&self, lately: Duration, now: Timestamp) -> bool {
+        now.since(self.at) < lately && now.since(self.began) < TURN_MAX
+    }
+}
+
+/// How long to wait for somebody who was busy so often.
+fn pause_after(busy: u32, is_known: bool) -> Duration {
+    let most = if is_known {
+        BUSY_MAX
+    } else {
+        BUSY_STRANGER_MAX
+    };
+    (BUSY * 2_u32.pow(busy.min(10))).min(most)
 }
 
 /// Comparisons that go on, and those to come.
 #[derive(Debug, Default)]
 pub(super) struct CatchingUp {
-    /// When, and how far back.
-    wanted: BTreeMap<(TransportId, Audience), (Timestamp, Duration)>,
+    wanted: BTreeMap<(TransportId, Audience), Wanted>,
     sessions: BTreeMap<TransportId, Session>,
     next_round: Option<Timestamp>,
     meters: BTreeMap<TransportId, (f64, Timestamp)>,
@@ -123,7 +166,12 @@ impl CatchingUp {
             } else {
                 A_DAY
             };
-            self.wanted.insert((peer, audience), (now, back));
+            let wanted = Wanted {
+                at: now,
+                back,
+                busy: 0,
+            };
+            self.wanted.insert((peer, audience), wanted);
         }
         self.next_round.get_or_insert(now + AGAIN);
     }
@@ -169,6 +217,42 @@ impl CatchingUp {
             })
     }
 
+    /// Whether somebody we know is to begin later: what they would compare is being compared with somebody else.
+    fn is_busy_for(
+        &self,
+        peer: TransportId,
+        me: TransportId,
+        audience: Audience,
+        now: Timestamp,
+    ) -> bool {
+        let mut begun = self.sessions.iter();
+        let mut answered = self.answering.iter();
+        begun.any(|(with, session)| {
+            let is_ours = session.is_known && session.audience == audience;
+            let has_begun = session.has_begun && *with != peer;
+            is_ours && now.since(session.began) < TURN_MAX && (has_begun || me > peer)
+        }) || answered.any(|(with, kept)| {
+            let is_others = kept.is_known && kept.audience == audience && *with != peer;
+            is_others && kept.is_in_use(IN_TURN, now)
+        })
+    }
+
+    /// They were busy: once more, later.
+    fn want_later(
+        &mut self,
+        (peer, audience): (TransportId, Audience),
+        (back, busy): (Duration, u32),
+        is_known: bool,
+        now: Timestamp,
+    ) {
+        let at = now + pause_after(busy, is_known);
+        let busy = busy.saturating_add(1);
+        if self.wanted.len() < WANTED_MAX {
+            let wanted = Wanted { at, back, busy };
+            self.wanted.entry((peer, audience)).or_insert(wanted);
+        }
+    }
+
     /// Whether one more comparison may begin.
     fn has_room(&self, is_known: bool) -> bool {
         let strangers = self.sessions.values().filter(|session| !session.is_known);
@@ -179,7 +263,7 @@ impl CatchingUp {
         let wanted = self.wanted.iter().filter(|((peer, _), _)| {
             !self.sessions.contains_key(peer) && self.has_room(is_known(*peer))
         });
-        let wanted = wanted.map(|(_, (at, _))| *at);
+        let wanted = wanted.map(|(_, wanted)| wanted.at);
         let sessions = self.sessions.values();
         let stuck = sessions
             .clone()
@@ -284,11 +368,11 @@ impl Mesh {
             self.go_on(peer, now, effects);
         }
         let due = self.catching_up.wanted.iter();
-        let due = due.filter(|(_, (at, _))| *at <= now);
-        let mut due: Vec<_> = due.map(|(key, (_, back))| (*key, *back)).collect();
+        let due = due.filter(|(_, wanted)| wanted.at <= now);
+        let mut due: Vec<_> = due.map(|(key, wanted)| (*key, *wanted)).collect();
         // Those we know first.
         due.sort_by_key(|((peer, _), _)| !self.transports.contains_key(peer));
-        for ((peer, audience), back) in due {
+        for ((peer, audience), wanted) in due {
             let is_known = self.transports.contains_key(&peer);
             if !self.catching_up.has_room(is_known) || self.catching_up.sessions.contains_key(&peer)
             {
@@ -296,13 +380,13 @@ impl Mesh {
             }
             // One after the other: what two have at once they would both give.
             if is_known && self.catching_up.is_at(audience, now) {
-                self.catching_up
-                    .wanted
-                    .insert((peer, audience), (now + IN_TURN, back));
+                let at = now + IN_TURN;
+                let later = Wanted { at, ..wanted };
+                self.catching_up.wanted.insert((peer, audience), later);
                 continue;
             }
             self.catching_up.wanted.remove(&(peer, audience));
-            self.compare(peer, audience, back, now, effects);
+            self.compare(peer, audience, wanted, now, effects);
         }
     }
 
@@ -320,7 +404,11 @@ impl Mesh {
                 let peer = peers[self.rng.below(last as u64 + 1) as usize];
                 let wanted = &mut self.catching_up.wanted;
                 if wanted.len() < WANTED_MAX {
-                    wanted.entry((peer, audience)).or_insert((now, LATELY));
+                    wanted.entry((peer, audience)).or_insert(Wanted {
+                        at: now,
+                        back: LATELY,
+                        busy: 0,
+                    });
                 }
             }
         }
@@ -330,11 +418,11 @@ impl Mesh {
         &mut self,
         peer: TransportId,
         audience: Audience,
-        back: Duration,
+        wanted: Wanted,
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
-        let since = Slot::of(now - back);
+        let since = Slot::of(now - wanted.back);
         let salt = self.rng.bytes();
         let items = Items::new(self.shelf.ids_since(audience, since.start().secs()), salt);
         let Ok((initiator, frame)) = Initiator::start(items) else {
@@ -353,6 +441,9 @@ impl Mesh {
             began: now,
             last_step: now,
             retry_at: None,
+            has_begun: false,
+            back: wanted.back,
+            busy: wanted.busy,
         };
         self.catching_up.sessions.insert(peer, session);
         self.ask_on(peer, now, effects);
@@ -410,13 +501,23 @@ impl Mesh {
         };
         (session.is_asking, session.last_step) = (false, now);
         let step = match (answer, session.initiator.as_mut()) {
-            (Some(Answer::Refused(No::Busy)), _) => {
-                session.retry_at = Some(now + BUSY);
+            (Some(Answer::Refused(No::Busy)), _) if session.has_begun => {
+                session.retry_at = Some(now + pause_after(session.busy, session.is_known));
+                session.busy = session.busy.saturating_add(1);
                 return;
+            }
+            // What is compared then is what is here then.
+            (Some(Answer::Refused(No::Busy)), _) => {
+                let (audience, is_known) = (session.audience, session.is_known);
+                let again = (session.back, session.busy);
+                self.catching_up.sessions.remove(&peer);
+                let catching_up = &mut self.catching_up;
+                return catching_up.want_later((peer, audience), again, is_known, now);
             }
             (Some(Answer::Reconcile { frame }), Some(initiator)) => initiator.next(&frame).ok(),
             _ => None,
         };
+        (session.has_begun, session.busy) = (true, 0);
         match step {
             Some(Step::Ask { frame, have, need }) => {
                 session.have.extend(have);
@@ -511,11 +612,13 @@ impl Mesh {
         (session.is_asking, session.last_step) = (false, now);
         match answer {
             Some(Answer::Refused(No::Busy)) => {
-                session.retry_at = Some(now + BUSY);
-                self.catching_up.wake_at = Some(now + BUSY);
+                let at = now + pause_after(session.busy, session.is_known);
+                session.retry_at = Some(at);
+                session.busy = session.busy.saturating_add(1);
                 return;
             }
             Some(Answer::Objects { objects, .. }) => {
+                session.busy = 0;
                 let salt = session.salt;
                 let ids = objects.iter().filter_map(|bytes| {
                     let signed = Signed::parse(bytes, audience).ok()?;
@@ -531,7 +634,7 @@ impl Mesh {
                 }
                 self.given(peer, audience, &objects, true, now, effects);
             }
-            Some(Answer::Taken) => {}
+            Some(Answer::Taken) => session.busy = 0,
             _ => {
                 self.catching_up.sessions.remove(&peer);
             }
@@ -626,7 +729,21 @@ impl Mesh {
             return Some(kept.items.clone());
         }
         let is_known = self.transports.contains_key(&peer);
-        if !self.catching_up.may_spend(peer, is_known, GATHERING, now) {
+        let me = self.transport;
+        if is_known && self.catching_up.is_busy_for(peer, me, audience, now) {
+            return None;
+        }
+        // What somebody else is in the middle of is not given up for one more.
+        let others = self.catching_up.answering.iter();
+        let others = others.filter(|(with, kept)| **with != peer && kept.is_in_use(FRESH, now));
+        let (known, strangers): (Vec<_>, Vec<_>) = others.partition(|(_, kept)| kept.is_known);
+        let is_full = match is_known {
+            true => known.len() >= ANSWERING_MAX,
+            false => {
+                strangers.len() >= STRANGERS_MAX || known.len() + strangers.len() >= ANSWERING_MAX
+            }
+        };
+        if is_full || !self.catching_up.may_spend(peer, is_known, GATHERING, now) {
             return None;
         }
         let items = Items::new(self.shelf.ids_since(audience, since.start().secs()), salt);
@@ -649,6 +766,7 @@ impl Mesh {
             since,
             items: items.clone(),
             is_known,
+            began: now,
             at: now,
         };
         answering.insert(peer, kept);

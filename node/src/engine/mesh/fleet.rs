@@ -21,7 +21,7 @@ use lymph_protocol::word::{Wish, Word};
 use sha2::{Digest, Sha256};
 
 use super::hear::number_of;
-use super::kept::{Kept, KeptKey};
+use super::kept::{Away, Kept, KeptKey};
 use super::{Effect, Mesh, Net, Notice, Question};
 
 /// What siblings share.
@@ -32,10 +32,6 @@ pub(super) struct Fleet {
     pub(super) epoch: u64,
     /// Siblings that have not heard the newest secret yet.
     pub(super) behind: BTreeSet<NodeId>,
-    /// Those who were sent away or left, and under which number: what they said before that brings nobody back.
-    pub(super) expelled: BTreeMap<NodeId, u64>,
-    /// Those of them whom this machine itself has sent away: a new secret that somebody else makes must not be theirs.
-    sent_away: BTreeSet<NodeId>,
 }
 
 impl Fleet {
@@ -44,24 +40,36 @@ impl Fleet {
             secret: FleetSecret::from_bytes(secret),
             epoch,
             behind: BTreeSet::new(),
-            expelled: BTreeMap::new(),
-            sent_away: BTreeSet::new(),
         }
     }
 }
 
-impl Fleet {
-    /// A node is one of us again.
-    pub(super) fn is_back(&mut self, node: NodeId) {
-        self.expelled.remove(&node);
-        self.sent_away.remove(&node);
-    }
+/// Which of two secrets holds: the later one, and of two that were made in the same millisecond the one with the greater
+/// hash, whoever looks.
+fn rank_of(secret: &[u8; 32], epoch: u64) -> (u64, [u8; 32]) {
+    let hash = Sha256::new_with_prefix(b"lymph/1 which secret\0").chain_update(secret);
+    (epoch, hash.finalize().into())
 }
 
 /// How far ahead of our clock a sibling's numbers may be, to be overtaken.
 pub(super) const AHEAD_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many that were sent away are remembered; their secret is dead anyway.
-const EXPELLED_MAX: usize = 256;
+pub(super) const EXPELLED_MAX: usize = 256;
+/// How many of our own words are said again under a new secret, the newest: one is well within what the others remember
+/// of us.
+const SAID_AGAIN_MAX: usize = 400;
+
+/// What a wish is about; of two about the same the newer one holds.
+fn about(wish: &Wish) -> Option<String> {
+    Some(match wish {
+        Wish::Ban { net, .. } | Wish::Lift { net, .. } => format!("ban {net:?}"),
+        Wish::AllowNet { net, .. } | Wish::DisallowNet(net) => format!("allow {net:?}"),
+        Wish::AllowName { name, .. } | Wish::DisallowName(name) => format!("allow {name}"),
+        Wish::Panic | Wish::Resume => "enforcement".to_owned(),
+        // It is said to each with the secret.
+        Wish::Expel(_) => return None,
+    })
+}
 
 impl Mesh {
     /// Tell the fleet what the operator wants, under a number beyond `after`: that of what it overtakes. Nothing happens
@@ -141,11 +149,8 @@ impl Mesh {
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
-        if self
-            .fleet
-            .as_ref()
-            .is_none_or(|fleet| fleet.expelled.get(&node) >= Some(&contact.seq))
-        {
+        let is_away = self.away.get(&node);
+        if self.fleet.is_none() || is_away.is_some_and(|away| away.seq >= contact.seq) {
             return;
         }
         let is_new = self
@@ -183,21 +188,14 @@ impl Mesh {
         effects: &mut Vec<Effect>,
     ) {
         let Some(fleet) = &self.fleet else { return };
-        let mut sent_away = fleet.sent_away.clone();
-        let mut expelled = fleet.expelled.clone();
+        let before = fleet.epoch;
         let number = now.millis().max(self.last_seq);
         for node in away {
-            while expelled.len() >= EXPELLED_MAX {
-                expelled.pop_first();
-            }
-            expelled.insert(*node, number);
-            sent_away.insert(*node);
-            while sent_away.len() > limits::FLEET_MAX {
-                sent_away.pop_first();
-            }
+            self.is_away(*node, number, true, effects);
         }
+        let own = self.own_words(now);
         let enforcement = self.newest_enforcement();
-        let epoch = now.millis().max(fleet.epoch.saturating_add(1));
+        let epoch = now.millis().max(before.saturating_add(1));
         let siblings = self.known.iter();
         let siblings = siblings.filter(|(_, known)| known.degree == Degree::Sibling);
         let rest: BTreeSet<_> = siblings.map(|(node, _)| *node).collect();
@@ -205,8 +203,7 @@ impl Mesh {
         let behind = rest.iter().copied();
         effects.extend(behind.map(|node| Effect::Save(Kept::Behind(node))));
         if let Some(fleet) = &mut self.fleet {
-            (fleet.behind, fleet.expelled) = (rest.clone(), expelled);
-            fleet.sent_away = sent_away;
+            fleet.behind.clone_from(&rest);
         }
         for sibling in rest {
             let transport = self.known.get(&sibling).and_then(|known| known.transport);
@@ -221,6 +218,97 @@ impl Mesh {
         // enforced at all.
         if let Some((seq, wish)) = enforcement {
             effects.extend(self.tell_fleet(wish, seq, now));
+        }
+        self.say_again(own, now, effects);
+    }
+
+    /// What the operator wanted on this machine and still holds: of each thing the newest, as it was said.
+    fn own_words(&self, now: Timestamp) -> Vec<Word> {
+        let Some(audience) = self.fleet() else {
+            return Vec::new();
+        };
+        let me = self.keypair.id();
+        let words = self.shelf.of_kind(audience, Kind::Word);
+        let own = words.filter(|(author, _)| *author == me);
+        let own = own.filter_map(|(_, bytes)| Signed::parse(bytes, audience).ok());
+        let mut newest: BTreeMap<String, Word> = BTreeMap::new();
+        for signed in own {
+            let Object::Word(word) = signed.unverified() else {
+                continue;
+            };
+            let Some(about) = about(&word.wish) else {
+                continue;
+            };
+            let before = newest.get(&about).map(|before| before.seq);
+            if before < Some(word.seq) {
+                newest.insert(about, word.clone());
+            }
+        }
+        let mut live: Vec<_> = newest
+            .into_values()
+            .filter(|word| match word.wish {
+                Wish::Ban { secs, .. } => {
+                    let end = Timestamp::from_millis(word.seq) + Duration::from_secs(secs.into());
+                    end > now
+                }
+                _ => true,
+            })
+            .collect();
+        live.sort_by_key(|word| std::cmp::Reverse(word.seq));
+        live.truncate(SAID_AGAIN_MAX);
+        live.reverse();
+        live
+    }
+
+    /// Whoever was away when this was said under another secret hears it under this one. Each says its own, under the
+    /// numbers that it had: so whatever was wanted since still holds, and who has heard it already does nothing.
+    fn say_again(&mut self, words: Vec<Word>, now: Timestamp, effects: &mut Vec<Effect>) {
+        let Some(audience) = self.fleet() else { return };
+        for word in words {
+            self.say(Object::Word(word), audience, now, effects);
+        }
+    }
+
+    /// A node has left the fleet, or was sent away. Full, who left first is forgotten.
+    fn is_away(&mut self, node: NodeId, seq: u64, is_ours: bool, effects: &mut Vec<Effect>) {
+        let before = self.away.get(&node);
+        let away = Away {
+            seq: before.map_or(seq, |before| before.seq.max(seq)),
+            is_ours: is_ours || before.is_some_and(|before| before.is_ours),
+        };
+        if before == Some(&away) {
+            return;
+        }
+        self.away.insert(node, away);
+        effects.push(Effect::Save(Kept::Away(node, away)));
+        while self.away.len() > EXPELLED_MAX {
+            let first = self.away.iter().filter(|(of, _)| **of != node);
+            let first = first.min_by_key(|(_, away)| (away.is_ours, away.seq));
+            let Some(first) = first.map(|(node, _)| *node) else {
+                return;
+            };
+            self.is_back(first, effects);
+        }
+    }
+
+    /// What was kept of that.
+    pub(super) fn restore_away(&mut self, node: NodeId, away: Away) {
+        if self.away.len() < EXPELLED_MAX {
+            self.away.insert(node, away);
+        }
+    }
+
+    /// A node is one of us again.
+    pub(super) fn is_back(&mut self, node: NodeId, effects: &mut Vec<Effect>) {
+        if self.away.remove(&node).is_some() {
+            effects.push(Effect::Remove(KeptKey::Away(node)));
+        }
+    }
+
+    /// This node is in another fleet, or in none.
+    pub(super) fn forget_away(&mut self, effects: &mut Vec<Effect>) {
+        for node in std::mem::take(&mut self.away).into_keys() {
+            effects.push(Effect::Remove(KeptKey::Away(node)));
         }
     }
 
@@ -251,29 +339,30 @@ impl Mesh {
         let Some(fleet) = &self.fleet else {
             return false;
         };
-        if fleet.expelled.contains_key(&from) && !self.known.contains_key(&from) {
+        if self.away.contains_key(&from) && !self.known.contains_key(&from) {
             return false;
         }
+        let ours = *fleet.secret.as_bytes();
         // Heard before, or overtaken by a later one. A clock that is as wrong as that is not followed.
-        if epoch <= fleet.epoch || epoch > (now + AHEAD_MAX).millis() {
-            return fleet.epoch == epoch && *fleet.secret.as_bytes() == secret;
+        if rank_of(&secret, epoch) <= rank_of(&ours, fleet.epoch)
+            || epoch > (now + AHEAD_MAX).millis()
+        {
+            return fleet.epoch == epoch && ours == secret;
         }
-        let (ours, own) = (*fleet.secret.as_bytes(), fleet.expelled.clone());
-        let sent_away = fleet.sent_away.clone();
+        let words = self.own_words(now);
         self.enter_fleet(secret, epoch, now, effects);
         let listed: Vec<_> = expelled.iter().take(EXPELLED_MAX).copied().collect();
-        if let Some(fleet) = &mut self.fleet {
-            fleet.expelled = own.clone();
-        }
         for node in listed.iter().filter(|node| **node != me) {
             self.expelled(*node, epoch, effects);
         }
         // Two machines have sent somebody away at once: whom we sent away knows the other one's secret. The next one is
         // made of both, and so is known to neither.
+        let sent_away = self.away.iter().filter(|(_, away)| away.is_ours);
         let again = sent_away
-            .iter()
+            .map(|(node, _)| *node)
             .filter(|node| !listed.contains(node) && !self.known.contains_key(node));
-        let again: Vec<_> = again.copied().collect();
+        let again: Vec<_> = again.collect();
+        self.say_again(words, now, effects);
         if !again.is_empty() {
             let both = Sha256::new_with_prefix(b"lymph/1 fleet again\0");
             let both = both.chain_update(ours).chain_update(secret).finalize();
@@ -301,6 +390,7 @@ impl Mesh {
         let behind = behind.into_iter().flatten();
         effects.extend(behind.map(|node| Effect::Remove(KeptKey::Behind(node))));
         effects.push(Effect::Remove(KeptKey::Fleet));
+        self.forget_away(&mut effects);
         let siblings = self
             .known
             .iter()
@@ -313,11 +403,8 @@ impl Mesh {
 
     /// A sibling says that a node is one of us no longer.
     pub(super) fn expelled(&mut self, node: NodeId, seq: u64, effects: &mut Vec<Effect>) {
-        if let Some(fleet) = &mut self.fleet
-            && (fleet.expelled.len() < EXPELLED_MAX || fleet.expelled.contains_key(&node))
-        {
-            let last = fleet.expelled.entry(node).or_default();
-            *last = seq.max(*last);
+        if self.fleet.is_some() {
+            self.is_away(node, seq, false, effects);
         }
         // Whoever was invited again since has said so under this secret, and stays.
         let is_back = self.fleet().is_some_and(|audience| {
@@ -354,12 +441,8 @@ impl Mesh {
         let ask = Ask::Rekey {
             secret: *fleet.secret.as_bytes(),
             epoch: fleet.epoch,
-            expelled: {
-                let others = fleet.expelled.keys();
-                let others = others.filter(|node| !fleet.sent_away.contains(node));
-                let all = fleet.sent_away.iter().chain(others);
-                all.take(EXPELLED_MAX).copied().collect()
-            },
+            // Never more than there is room for.
+            expelled: self.away.keys().copied().collect(),
         };
         let addresses = self
             .known

@@ -5,6 +5,7 @@ use lymph_protocol::ask::{Answer, Ask, Refusal as No};
 use lymph_protocol::audience::Audience;
 use lymph_protocol::limits;
 use lymph_protocol::signed::{BadSignature, Kind, Object, Signed, Verified};
+use lymph_protocol::vouch::Minute;
 use lymph_protocol::word::Wish;
 use lymph_protocol::{NodeId, Timestamp, TransportId};
 
@@ -24,6 +25,10 @@ impl From<Refusal> for Judgement {
 
 /// Words of one sibling that are remembered: two thousand unbans, and the rest of a week.
 const WORDS_MAX: usize = 4_096;
+/// Objects that were given to us lately; beyond that they are not handed on, should they come by gossip as well.
+const GIVEN_MAX: usize = 4_096;
+/// How long that matters: what is said by gossip is everywhere within seconds.
+const GIVEN_LATELY: std::time::Duration = std::time::Duration::from_secs(60);
 /// Keys of nobody we know that are remembered as dead or as liars'.
 const STRANGERS_MAX: usize = 4_096;
 
@@ -98,12 +103,41 @@ impl Mesh {
             Audience::Circle(_) | Audience::Public => Path::Gossip,
         };
         match self.first(from, path, audience, &bytes, now) {
-            Err(refusal) => effects.push(judge(message, refusal.into())),
+            Err(Refusal::Ignore(Why::Seen)) if self.was_given(audience, &bytes, now) => {
+                effects.push(judge(message, Judgement::Accept));
+            }
+            Err(refusal) => {
+                self.count_refused(refusal.why());
+                effects.push(judge(message, refusal.into()));
+            }
             Ok(signed) => {
                 if !self.check(signed, from, Purpose::Gossip { message }, effects) {
                     effects.push(judge(message, Judgement::Ignore));
                 }
             }
+        }
+    }
+
+    /// Whether these very bytes were given to us lately, and now come by gossip for the first time: whoever hears it from
+    /// us alone still has to. Once each, so that nobody has old words handed on again and again.
+    fn was_given(&mut self, audience: Audience, bytes: &[u8], now: Timestamp) -> bool {
+        let Ok(signed) = Signed::parse(bytes, audience) else {
+            return false;
+        };
+        let id = signed.id();
+        let at = self.given_lately.remove(&id);
+        let envelope = self.shelf.envelope_for_others(audience, id);
+        at.is_some_and(|at| now.since(at) < GIVEN_LATELY)
+            && envelope.is_some_and(|envelope| **envelope == *bytes)
+    }
+
+    fn note_given(&mut self, id: lymph_protocol::ObjectId, now: Timestamp) {
+        if self.given_lately.len() >= GIVEN_MAX {
+            self.given_lately
+                .retain(|_, at| now.since(*at) < GIVEN_LATELY);
+        }
+        if self.given_lately.len() < GIVEN_MAX {
+            self.given_lately.insert(id, now);
         }
     }
 
@@ -119,6 +153,7 @@ impl Mesh {
         let me = self.keypair.id();
         let (known, muted, dead, distrusted) =
             (&self.known, &self.muted, &self.dead, &self.distrusted);
+        let reach = &self.reach;
         let standing = |node: NodeId| match known.get(&node) {
             // Our own words from outside: whose they are is seen when the signature is checked.
             _ if node == me => Standing::Vouched(10_000),
@@ -134,7 +169,10 @@ impl Mesh {
             Some(known) => Standing::Vouched(known.weight.0),
             // Whoever knows the fleet's secret is a sibling, even before they have introduced themselves.
             None if matches!(audience, Audience::Fleet(_)) => Standing::Sibling,
-            None => Standing::Stranger,
+            None => match reach.get(&node) {
+                Some(weight) => Standing::Vouched(*weight),
+                None => Standing::Stranger,
+            },
         };
         self.admission
             .first(from, path, audience, bytes, now, standing)
@@ -200,18 +238,30 @@ impl Mesh {
         };
         match (purpose, object) {
             (Purpose::Gossip { message }, Err(BadSignature)) => {
+                self.count_refused(Why::BadSignature);
                 effects.push(judge(message, Judgement::Reject))
             }
             (Purpose::Gossip { message }, Ok(object)) => {
                 let verdict = match self.admit(&object, true, now, effects) {
                     Ok(()) => Judgement::Accept,
-                    Err(refusal) => refusal.into(),
+                    // It was given to us while its signature was checked.
+                    Err(Refusal::Ignore(Why::Seen))
+                        if self.was_given(object.audience(), object.bytes(), now) =>
+                    {
+                        Judgement::Accept
+                    }
+                    Err(refusal) => {
+                        self.count_refused(refusal.why());
+                        refusal.into()
+                    }
                 };
                 effects.push(judge(message, verdict));
             }
             (Purpose::Given, Ok(object)) => {
                 // What is refused here was asked for, so nobody is to blame.
-                let _ = self.admit(&object, false, now, effects);
+                if self.admit(&object, false, now, effects).is_ok() {
+                    self.note_given(object.id(), now);
+                }
             }
             (Purpose::Restored, Ok(object)) => {
                 self.remember_restored(&object, now, effects);
@@ -271,6 +321,10 @@ impl Mesh {
             if self.known.contains_key(&author) || self.distrusted.len() < STRANGERS_MAX {
                 self.distrusted.insert(author, object.object().expires());
                 effects.push(Effect::Notice(Notice::Equivocated(author)));
+                effects.push(Effect::Heard(Heard::Barred {
+                    node: author,
+                    until: object.object().expires(),
+                }));
             }
             return Err(Refusal::Ignore(Why::Muted));
         }
@@ -334,20 +388,31 @@ impl Mesh {
                         author,
                         standing,
                         subject: retraction.subject,
+                        family: retraction.family,
+                        seq: retraction.seq,
                     }));
                 }
             }
-            Object::Vouch(vouch) if vouch.subject == me => {
-                self.vouched_by(author, Some(vouch.expires), effects)
+            Object::Vouch(_) | Object::Revocation(_) => {
+                self.heard_vouch(object, effects);
+                match object.object() {
+                    Object::Vouch(vouch) if vouch.subject == me => {
+                        self.vouched_by(author, Some(vouch.expires), now, effects)
+                    }
+                    Object::Revocation(revocation) if revocation.subject == me => {
+                        self.vouched_by(author, None, now, effects)
+                    }
+                    _ => {}
+                }
             }
-            Object::Revocation(revocation) if revocation.subject == me => {
-                self.vouched_by(author, None, effects)
-            }
-            Object::Vouch(_) | Object::Revocation(_) => {}
             Object::Kill(kill) => {
                 let is_known = self.known.contains_key(&author);
                 if is_known || self.dead.len() < STRANGERS_MAX {
                     self.dead.insert(author, *kill);
+                    effects.push(Effect::Heard(Heard::Barred {
+                        node: author,
+                        until: Timestamp::MAX,
+                    }));
                 }
                 if is_known {
                     effects.push(Effect::Save(Kept::Dead(author, kill.successor)));
@@ -381,16 +446,51 @@ impl Mesh {
         }
     }
 
+    /// Who vouches for whom, as trust counts it.
+    fn heard_vouch(&self, object: &Verified<Object>, effects: &mut Vec<Effect>) {
+        let (subject, weight, seq, issued, expires) = match object.object() {
+            Object::Vouch(vouch) => (
+                vouch.subject,
+                vouch.weight.0,
+                vouch.seq,
+                vouch.issued,
+                vouch.expires,
+            ),
+            Object::Revocation(revocation) => (
+                revocation.subject,
+                0,
+                revocation.seq,
+                revocation.issued,
+                revocation.expires,
+            ),
+            _ => return,
+        };
+        if !self.consumes(object.audience()) && !self.known.contains_key(&object.author()) {
+            return;
+        }
+        effects.push(Effect::Heard(Heard::Vouch(lymph_trust::Statement {
+            issuer: object.author(),
+            subject,
+            weight,
+            seq,
+            expires,
+            // Whatever was said before it ends by then.
+            kept_until: Minute::of(issued.start() + limits::VOUCH_LIFE_MAX).max(expires),
+        })));
+    }
+
     fn vouched_by(
         &mut self,
         author: NodeId,
         until: Option<lymph_protocol::vouch::Minute>,
+        now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
         if let Some(known) = self.known.get_mut(&author) {
             known.vouches_until = until;
             effects.push(Effect::Save(Kept::Known(author, known.clone())));
         }
+        self.befriend_anew(now, effects);
     }
 
     /// Something with our own signature came from outside. What was said by an earlier run comes back like this when the
@@ -446,6 +546,7 @@ impl Mesh {
                 wish: word.wish.clone(),
             }));
         }
+        self.heard_vouch(object, effects);
         let mut unsaid = Vec::new();
         self.shelve(object, now, &mut unsaid);
         for report in object.reports() {
@@ -704,7 +805,7 @@ impl Mesh {
             return;
         };
         if contact.transport == from {
-            self.keep_contact(object.author(), contact, effects);
+            self.keep_contact(object.author(), contact, now, effects);
         }
         if let Some(channel) = channel {
             match self.own_contact(object.audience(), now, effects) {
@@ -836,6 +937,7 @@ impl Mesh {
                     fleet.behind.insert(node);
                 }
             }
+            Kept::Away(node, away) => self.restore_away(node, away),
             Kept::Circle(id, circle) => {
                 self.circles.insert(id, circle);
             }
@@ -883,13 +985,8 @@ impl Mesh {
                     .map(|topic| Effect::Net(Net::Join(topic))),
             );
         }
-        for known in self.known.values() {
-            if let Some(peer) = known.transport {
-                effects.push(Effect::Net(Net::Befriend {
-                    peer,
-                    addresses: known.addresses.clone(),
-                }));
-            }
+        for node in self.known.keys().copied().collect::<Vec<_>>() {
+            self.befriend(node, now, &mut effects);
         }
         for node in &self.muted {
             if let Some(transport) = self.known.get(node).and_then(|known| known.transport) {

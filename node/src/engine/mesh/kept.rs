@@ -37,6 +37,17 @@ pub enum Kept {
     Lifted(Net, u64),
     /// A sibling that has not heard the fleet's newest secret yet.
     Behind(NodeId),
+    /// A node that was sent away from the fleet or left it, and how.
+    Away(NodeId, Away),
+}
+
+/// How a node has left the fleet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Away {
+    /// Under which number: what it said before that brings it not back.
+    pub seq: u64,
+    /// Whether it was sent away on this machine: a new secret that somebody else makes must not be its own.
+    pub is_ours: bool,
 }
 
 /// Where it is kept.
@@ -64,6 +75,8 @@ pub enum KeptKey {
     Lifted(Net),
     /// A sibling that has not heard the fleet's newest secret yet.
     Behind(NodeId),
+    /// A node that was sent away from the fleet or left it.
+    Away(NodeId),
 }
 
 impl Kept {
@@ -82,6 +95,7 @@ impl Kept {
             Kept::Sequence(_) => KeptKey::Sequence,
             Kept::Lifted(net, _) => KeptKey::Lifted(*net),
             Kept::Behind(node) => KeptKey::Behind(*node),
+            Kept::Away(node, _) => KeptKey::Away(*node),
         }
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use lymph_protocol::ask::{Answer, Ask, Joined, Refusal as No};
 use lymph_protocol::audience::{Audience, CircleId};
 use lymph_protocol::limits;
+use lymph_protocol::seal::FleetSecret;
 use lymph_protocol::signed::{Kind, Object, Signed, Verified};
 use lymph_protocol::ticket::{Relation as Offer, Ticket, TicketError, Token};
 use lymph_protocol::vouch::{Degree, Minute};
@@ -276,6 +277,7 @@ impl Mesh {
         let circle = match offer {
             Offer::Fleet => {
                 if self.fleet.is_none() {
+                    self.forget_away(&mut effects);
                     self.enter_fleet(secret, now.millis(), now, &mut effects);
                 }
                 None
@@ -691,6 +693,10 @@ impl Mesh {
         }
         let audience = match (degree, joined.secret, joined.circle) {
             (Degree::Sibling, Some(secret), _) => {
+                let theirs = FleetSecret::from_bytes(secret).fleet();
+                if self.fleet() != Some(Audience::Fleet(theirs)) {
+                    self.forget_away(effects);
+                }
                 // Whatever new secret there is later is later than this one, whatever this machine's clock says.
                 self.enter_fleet(secret, 0, now, effects);
                 self.fleet()

@@ -20,6 +20,9 @@ const CONTACT_LIFE: std::time::Duration = std::time::Duration::from_secs(30 * 24
 /// How much later than the first of a pair the second one compares.
 const SECOND_LOOK: std::time::Duration = std::time::Duration::from_secs(5);
 
+/// Friends of friends that are told from strangers.
+pub(in crate::engine) const REACH_MAX: usize = 4_096;
+
 /// Pages of a peer's vouches that are read at once: 32,000 of them.
 const VOUCH_PAGES: u32 = 64;
 
@@ -38,8 +41,16 @@ impl Mesh {
         match self.known.get(&node) {
             Some(known) if known.degree == Degree::Sibling => Standing::Sibling,
             Some(known) => Standing::Vouched(known.weight.0),
-            None => Standing::Stranger,
+            None => match self.reach.get(&node) {
+                Some(weight) => Standing::Vouched(*weight),
+                None => Standing::Stranger,
+            },
         }
+    }
+
+    /// Whom those we know vouch for, and so on, and how much they weigh: what they say has room apart from what strangers say.
+    pub fn set_reach(&mut self, reach: impl Iterator<Item = (NodeId, u16)>) {
+        self.reach = reach.take(REACH_MAX).collect();
     }
 
     /// The node that uses a transport, if it was paired with.
@@ -261,11 +272,53 @@ impl Mesh {
         effects.push(Effect::Heard(Heard::SiblingsChanged));
     }
 
+    /// Whether what we say goes to a node directly: it is a sibling, or we vouch for each other, both for now.
+    fn is_mutual(&self, node: NodeId, now: Timestamp) -> bool {
+        let Some(known) = self.known.get(&node) else {
+            return false;
+        };
+        let theirs = known.vouches_until.is_some_and(|until| until.start() > now);
+        let ours = self.own_vouches.get(&node);
+        let ours = ours.is_some_and(|vouch| vouch.object().expires() > now);
+        known.degree == Degree::Sibling || theirs && ours
+    }
+
+    /// Have the network stay connected to a node.
+    pub(super) fn befriend(&mut self, node: NodeId, now: Timestamp, effects: &mut Vec<Effect>) {
+        let is_mutual = self.is_mutual(node, now);
+        let Some(known) = self.known.get(&node) else {
+            return;
+        };
+        let Some(peer) = known.transport else { return };
+        match is_mutual {
+            true => self.mutual.insert(node),
+            false => self.mutual.remove(&node),
+        };
+        effects.push(Effect::Net(Net::Befriend {
+            peer,
+            addresses: known.addresses.clone(),
+            is_mutual,
+        }));
+    }
+
+    /// Tell the network of whom it is otherwise than it was told.
+    pub(super) fn befriend_anew(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        let all = self.known.iter();
+        let with_transport = all.filter(|(_, known)| known.transport.is_some());
+        let other = with_transport
+            .map(|(node, _)| *node)
+            .filter(|node| self.is_mutual(*node, now) != self.mutual.contains(node));
+        for node in other.collect::<Vec<_>>() {
+            self.befriend(node, now, effects);
+        }
+    }
+
     /// Keep what a node says about where it is, if we know it.
     pub(super) fn keep_contact(
         &mut self,
         node: NodeId,
         contact: &Contact,
+        now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
         // Nobody takes over the transport of somebody else.
@@ -293,10 +346,7 @@ impl Mesh {
         self.transports.insert(contact.transport, node);
         let met = self.met.get(&contact.transport).copied();
         if before != (known.transport, known.addresses.clone()) {
-            effects.push(Effect::Net(Net::Befriend {
-                peer: contact.transport,
-                addresses: known.addresses.clone(),
-            }));
+            self.befriend(node, now, effects);
             if degree == Degree::Sibling {
                 effects.push(Effect::Heard(Heard::SiblingsChanged));
             }
@@ -361,15 +411,13 @@ impl Mesh {
         } else if degree == Degree::Friend && known.degree == Degree::Member {
             (known.degree, known.weight) = (degree, weight);
         }
-        if degree == Degree::Sibling
-            && let Some(fleet) = &mut self.fleet
-        {
-            fleet.is_back(node);
+        if degree == Degree::Sibling {
+            self.is_back(node, effects);
         }
         if self.muted.remove(&node) {
             effects.push(Effect::Remove(KeptKey::Muted(node)));
         }
-        self.keep_contact(node, contact, effects);
+        self.keep_contact(node, contact, now, effects);
         if let Some(known) = self.known.get(&node) {
             effects.push(Effect::Save(Kept::Known(node, known.clone())));
         }
@@ -381,6 +429,7 @@ impl Mesh {
         let known = self.known.remove(&node)?;
         effects.push(Effect::Remove(KeptKey::Known(node)));
         self.own_vouches.remove(&node);
+        self.mutual.remove(&node);
         if let Some(fleet) = &mut self.fleet
             && fleet.behind.remove(&node)
         {

@@ -11,6 +11,7 @@ mod leaks;
 mod pairing;
 mod props;
 mod public;
+mod trusting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -36,6 +37,14 @@ use super::super::testing::overflow;
 use super::super::{Action, Engine, Input as EngineInput, Notice as EngineNotice, Settings};
 use super::pairing::Progress;
 use super::*;
+
+impl Mesh {
+    /// What holds of any node at any time: every table within its bound.
+    #[cfg(feature = "daemon")]
+    pub(crate) fn check_bounds(&self) {
+        bounds::check(self, self.limits);
+    }
+}
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const SECOND: Duration = Duration::from_secs(1);
@@ -90,6 +99,7 @@ struct Machine {
     sequence: u64,
     topics: BTreeSet<String>,
     friends: BTreeSet<TransportId>,
+    mutual: BTreeSet<TransportId>,
     blocked: BTreeSet<TransportId>,
     /// Gossip that was here, as libp2p remembers it.
     gossip: BTreeSet<(String, Vec<u8>)>,
@@ -153,12 +163,17 @@ impl Table {
             transport: Keypair::from_secret(&[number ^ 0x80; 32]).transport_id(),
             address: format!("45.9.0.{number}"),
             limits,
-            settings: Settings::default(),
+            // Nothing follows from what friends say: that has its own tests (`engine::trusting`).
+            settings: Settings {
+                holdout: 1,
+                ..Settings::default()
+            },
             engine: None,
             disk: BTreeMap::new(),
             sequence: 0,
             topics: BTreeSet::new(),
             friends: BTreeSet::new(),
+            mutual: BTreeSet::new(),
             blocked: BTreeSet::new(),
             gossip: BTreeSet::new(),
             notices: Vec::new(),
@@ -380,7 +395,15 @@ impl Table {
                     self.gossip(n, None, &topic, &bytes);
                 }
             }
-            Net::Befriend { peer, addresses: _ } => {
+            Net::Befriend {
+                peer,
+                addresses: _,
+                is_mutual,
+            } => {
+                match is_mutual {
+                    true => self.machines[n].mutual.insert(peer),
+                    false => self.machines[n].mutual.remove(&peer),
+                };
                 self.machines[n].friends.insert(peer);
                 if let Some(other) = self.machine_at(peer) {
                     self.connect(n, other);

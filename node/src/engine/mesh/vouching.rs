@@ -100,6 +100,7 @@ impl Mesh {
         if self.is_told(&known, audience) {
             self.publish(&said, effects);
         }
+        self.befriend_anew(now, effects);
         self.hand_over_vouch(node, effects);
     }
 

@@ -218,6 +218,7 @@ fn overflow() -> Overflow {
         capacity: 5,
         leakspeed_ms: 10_000,
         whitelisted: None,
+        is_primed: false,
     }
 }
 

@@ -4,7 +4,7 @@
 //! libp2p, or `ways` for whatever is dialled.
 
 use libp2p::PeerId;
-use libp2p::gossipsub::{IdentTopic, MessageAcceptance, TopicHash};
+use libp2p::gossipsub::{IdentTopic, MessageAcceptance, MessageId, PublishError, TopicHash};
 
 use super::super::ask::{ASK_BYTES_MAX, Answer};
 use super::super::convert::{self, to_peer};
@@ -43,7 +43,11 @@ impl Task {
                 };
                 self.judge(&waiting.message, &waiting.from, verdict);
             }
-            Order::Befriend { peer, addresses } => self.befriend(to_peer(peer), &addresses),
+            Order::Befriend {
+                peer,
+                addresses,
+                explicit,
+            } => self.befriend(to_peer(peer), &addresses, explicit),
             Order::Unfriend { peer } => self.unfriend(&to_peer(peer)),
             Order::Score { peer, score } => self.score(to_peer(peer), score),
             Order::Block { peer } => self.block(to_peer(peer)),
@@ -102,27 +106,77 @@ impl Task {
     }
 
     fn publish(&mut self, topic: String, bytes: Vec<u8>) {
-        let length = bytes.len();
-        let why = if length > MESSAGE_BYTES_MAX || topic.len() > TOPIC_BYTES_MAX {
-            "too long".to_owned()
-        } else {
-            let hash = TopicHash::from_raw(&topic);
-            let raised = self.raise_to_flood(&topic, &hash);
-            let gossip = &mut self.swarm.behaviour_mut().gossip;
-            let published = gossip.publish(hash, bytes);
-            for peer in raised {
-                gossip.remove_explicit_peer(&peer);
+        if bytes.len() > MESSAGE_BYTES_MAX || topic.len() > TOPIC_BYTES_MAX {
+            let why = "too long".to_owned();
+            return self.outbox.say(Word::NotPublished { topic, why });
+        }
+        let now = tokio::time::Instant::now();
+        if self.unsent.is_busy(now) {
+            return self.keep_unsent(topic, bytes);
+        }
+        if let Some(id) = self.try_to_publish(topic, bytes) {
+            self.not_taken(id, now);
+        }
+    }
+
+    /// Try again what nobody could take, as far as somebody takes it now.
+    pub(super) fn publish_unsent(&mut self) {
+        let now = tokio::time::Instant::now();
+        let me = *self.swarm.local_peer_id();
+        for id in self.unsent.again(now) {
+            Counters::add(&self.counters.retried, 1);
+            self.judge(&id, &me, MessageAcceptance::Accept);
+        }
+        while let Some((topic, bytes)) = self.unsent.due(now) {
+            match self.try_to_publish(topic, bytes) {
+                None => self.unsent.worked(),
+                Some(id) => self.not_taken(id, now),
             }
-            match published {
-                Ok(_) => {
-                    Counters::add(&self.counters.messages_out, 1);
-                    Counters::add(&self.counters.bytes_out, length);
-                    return;
-                }
-                Err(error) => error.to_string(),
+        }
+        self.count_unsent();
+    }
+
+    fn not_taken(&mut self, id: MessageId, now: tokio::time::Instant) {
+        let lost = self.unsent.failed(id, now);
+        Counters::add(&self.counters.lost, lost);
+        self.count_unsent();
+    }
+
+    fn keep_unsent(&mut self, topic: String, bytes: Vec<u8>) {
+        for (topic, _) in self.unsent.push((topic, bytes)) {
+            Counters::add(&self.counters.lost, 1);
+            let why = "too many wait".to_owned();
+            self.outbox.say(Word::NotPublished { topic, why });
+        }
+        self.count_unsent();
+    }
+
+    fn count_unsent(&self) {
+        Counters::set(&self.counters.unsent, self.unsent.len());
+    }
+
+    /// Publish a message. Its id comes back if all who should hear it have too much to read already.
+    fn try_to_publish(&mut self, topic: String, bytes: Vec<u8>) -> Option<MessageId> {
+        let (id, length) = (gossip::id_of(&topic, &bytes), bytes.len());
+        let hash = TopicHash::from_raw(&topic);
+        let raised = self.raise_to_flood(&topic, &hash);
+        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        let published = gossip.publish(hash, bytes);
+        for peer in raised {
+            gossip.remove_explicit_peer(&peer);
+        }
+        match published {
+            Ok(_) | Err(PublishError::AllQueuesFull(_)) => {
+                Counters::add(&self.counters.messages_out, 1);
+                Counters::add(&self.counters.bytes_out, length);
+                published.is_err().then_some(id)
             }
-        };
-        self.outbox.say(Word::NotPublished { topic, why });
+            Err(error) => {
+                let why = error.to_string();
+                self.outbox.say(Word::NotPublished { topic, why });
+                None
+            }
+        }
     }
 
     /// gossipsub floods all topics or none. Explicit peers get every message, so on a topic that floods everybody is
@@ -136,7 +190,7 @@ impl Task {
             .all_peers()
             .filter(|(_, topics)| topics.contains(&hash))
             .map(|(peer, _)| *peer)
-            .filter(|peer| !self.friends.contains(peer))
+            .filter(|peer| !self.explicit.contains(peer))
             .filter(|peer| {
                 let score = gossip.peer_score(peer);
                 score.is_none_or(|score| score >= gossip::PUBLISH_THRESHOLD)
@@ -148,7 +202,7 @@ impl Task {
         raised
     }
 
-    fn befriend(&mut self, peer: PeerId, addresses: &[String]) {
+    fn befriend(&mut self, peer: PeerId, addresses: &[String], explicit: bool) {
         if peer == *self.swarm.local_peer_id() {
             return;
         }
@@ -163,7 +217,12 @@ impl Task {
         behaviour.limits.bypass_peer_id(&peer);
         // First our dial, with addresses; gossip's own has none and gives way.
         self.dial_friends(now);
-        self.swarm.behaviour_mut().gossip.add_explicit_peer(&peer);
+        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        if explicit && self.explicit.insert(peer) {
+            gossip.add_explicit_peer(&peer);
+        } else if !explicit && self.explicit.remove(&peer) {
+            gossip.remove_explicit_peer(&peer);
+        }
         if !was_friend {
             self.leave_crowds(&peer);
         }
@@ -175,6 +234,7 @@ impl Task {
             return;
         }
         self.friends.remove(peer);
+        self.explicit.remove(peer);
         let behaviour = self.swarm.behaviour_mut();
         behaviour.gate.unfriend(peer);
         behaviour.limits.remove_peer_id(peer);
@@ -340,6 +400,7 @@ mod tests {
 
         for n in 0..300 {
             task.obey(Order::Befriend {
+                explicit: true,
                 peer: peer(n),
                 addresses: vec!["nonsense".to_owned(); 100],
             });

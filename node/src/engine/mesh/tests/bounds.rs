@@ -13,7 +13,9 @@ pub(super) fn check(mesh: &Mesh, limits: MeshLimits) {
     assert!(mesh.own_vouches.len() <= limits.known_max);
     assert!(mesh.transports.len() <= limits.known_max);
     assert!(mesh.waiting().count() <= limits.waiting_max);
+    assert!(mesh.given_lately.len() <= 4_096);
     assert!(mesh.spoken.len() <= SPOKEN_MAX);
+    assert!(mesh.away.len() <= crate::engine::mesh::fleet::EXPELLED_MAX);
     mesh.catching_up.check_bounds();
     mesh.pairing.check_bounds();
     mesh.shelf.check_bounds();

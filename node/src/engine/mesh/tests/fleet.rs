@@ -363,6 +363,138 @@ fn who_is_expelled_hears_nothing_any_more_and_all_others_do() {
     }
 }
 
+fn ban(table: &mut Table, n: usize, who: &str) {
+    let ban = Ban {
+        id: super::super::super::decision::DetectionId(7),
+        origin: Origin::Operator,
+        force: false,
+        wishes: vec![BanWish {
+            target: target(who),
+            kind: Kind::Ban,
+            length: HOUR * 3,
+            reason: "because".into(),
+        }],
+    };
+    table.ask(n, Request::Everywhere(Box::new(Request::Ban(ban))));
+}
+
+#[test]
+fn what_was_said_under_the_old_secret_is_heard_under_the_new_one() {
+    for restart in [false, true] {
+        let mut table = Table::fleet(4);
+        for who in ["5.9.8.1", "5.9.8.2", "5.9.8.3"] {
+            ban(&mut table, 1, who);
+            table.run(SECOND);
+        }
+        // 3 is away while much is said, and says something itself.
+        table.part(&[3], &[0, 1, 2]);
+        table.run(SECOND);
+        ban(&mut table, 1, EVIL);
+        table.run(SECOND);
+        ban(&mut table, 0, EVIL_TOO);
+        table.unban(1, "5.9.8.1", false);
+        table.unban(0, "5.9.8.2", false);
+        allow(&mut table, 1, "45.1.0.0/24");
+        table.unban(3, "5.9.8.3", false);
+        let over = Duration::from_secs(if restart { 3 * 60 * 60 } else { 0 });
+        table.run(MINUTE);
+        let gone = table.id(2);
+        table.ask_mesh(0, MeshRequest::Expel(gone, [0xee; 32]));
+        table.run(SECOND * 5);
+        // What was lifted by word may be banned again by one, and that holds.
+        ban(&mut table, 1, "5.9.8.2");
+        table.run(SECOND * 5);
+        if restart {
+            for n in [0, 1, 3] {
+                table.restart(n);
+            }
+            table.run(over);
+        }
+        table.heal();
+        table.run(MINUTE);
+        assert_eq!(table.mesh(3).fleet(), table.mesh(0).fleet());
+        for n in [0, 1, 3] {
+            assert!(allows(&table, n, "45.1.0.0/24"), "{n}");
+            for (who, is_banned) in [
+                (EVIL, true),
+                (EVIL_TOO, true),
+                ("5.9.8.1", false),
+                ("5.9.8.2", true),
+                ("5.9.8.3", false),
+            ] {
+                // Three hours later all of that is over.
+                let expected = is_banned && !restart;
+                assert_eq!(table.banned(n, who).is_some(), expected, "{n}: {who}");
+            }
+        }
+        let ends = [0, 1, 3].map(|n| table.banned(n, EVIL).map(|end| end.secs() / 90));
+        assert!(
+            ends.iter().all(|end| *end == ends[0]),
+            "{ends:?}: as long as it was said for"
+        );
+        assert_eq!(table.mesh(0).away.len(), 1);
+    }
+}
+
+#[test]
+fn who_was_sent_away_stays_away_after_restarts() {
+    for restart in [false, true] {
+        let mut table = Table::fleet(5);
+        table.part(&[0, 3, 4], &[1, 2]);
+        table.run(SECOND);
+        // Each of the two learns the secret that the other side makes.
+        for (n, gone, secret) in [(0, 2, [0xee; 32]), (1, 3, [0xdd; 32])] {
+            let gone = table.id(gone);
+            let answer = table.ask_mesh(n, MeshRequest::Expel(gone, secret));
+            assert_eq!(answer, MeshAnswer::Done(true));
+        }
+        table.run(SECOND * 5);
+        assert_eq!(table.mesh(3).fleet(), table.mesh(0).fleet());
+        assert_eq!(table.mesh(2).fleet(), table.mesh(1).fleet());
+        if restart {
+            for n in 0..5 {
+                table.restart(n);
+            }
+        }
+        table.heal();
+        table.run(MINUTE);
+        let fleet = table.mesh(0).fleet();
+        for n in [1, 4] {
+            assert_eq!(table.mesh(n).fleet(), fleet, "{n}, restart {restart}");
+        }
+        for n in [2, 3] {
+            assert_ne!(table.mesh(n).fleet(), fleet, "{n}, restart {restart}");
+        }
+        table.detect(4, EVIL);
+        table.run(SECOND * 2);
+        let expected = [true, true, false, false, true];
+        assert_eq!(table.all_banned(EVIL), expected, "restart {restart}");
+    }
+}
+
+#[test]
+fn of_two_secrets_of_the_same_millisecond_all_take_one() {
+    for (first, second) in [(0xee, 0xdd), (0xdd, 0xee)] {
+        let mut table = Table::fleet(5);
+        table.run(MINUTE);
+        let gone = table.id(4);
+        for (n, secret) in [(0, first), (1, second)] {
+            let answer = table.ask_mesh(n, MeshRequest::Expel(gone, [secret; 32]));
+            assert_eq!(answer, MeshAnswer::Done(true));
+        }
+        let epoch = |n: usize| table.mesh(n).fleet.as_ref().unwrap().epoch;
+        assert_eq!(epoch(0), epoch(1));
+        assert_ne!(table.mesh(0).fleet(), table.mesh(1).fleet());
+        table.run(SECOND * 5);
+        for n in 1..4 {
+            assert_eq!(table.mesh(n).fleet(), table.mesh(0).fleet(), "{n}");
+        }
+        table.detect(3, EVIL);
+        table.run(SECOND * 2);
+        assert_eq!(table.all_banned(EVIL), [true, true, true, true, false]);
+    }
+}
+
 #[test]
 fn who_leaves_is_one_of_them_no_longer_and_may_come_back() {
     let mut table = Table::fleet(3);
@@ -528,4 +660,11 @@ fn a_word_from_outside_the_fleet_is_none() {
     let answer = table.question(0, stranger, &ask);
     assert!(matches!(answer, Answer::Refused(_)));
     assert!(table.machines[0].enforce.is_empty());
+}
+
+#[test]
+fn siblings_know_each_other_soon_after_the_last_one_has_joined() {
+    let table = Table::fleet(6);
+    let known = (0..6).map(|n| table.mesh(n).known().count());
+    assert_eq!(known.collect::<Vec<_>>(), [5; 6]);
 }

@@ -299,3 +299,33 @@ fn one_who_was_told_nothing_cannot_finish_a_join() {
         ));
     }
 }
+
+#[test]
+fn what_we_say_goes_directly_to_siblings_and_to_whom_we_vouch_for_each_other() {
+    let mut table = Table::new(4);
+    table.pair(0, 1, Relation::Friend);
+    table.pair(0, 2, Relation::Fleet);
+    table.pair(0, 3, Relation::Friend);
+    let is_mutual = |table: &Table| {
+        [1, 2, 3].map(|n| {
+            let transport = table.machines[n].transport;
+            table.machines[0].mutual.contains(&transport)
+        })
+    };
+    assert_eq!(is_mutual(&table), [true; 3]);
+    // One of them trusts us no longer.
+    let me = table.id(0);
+    table.ask_mesh(1, MeshRequest::Revoke(me));
+    table.run(SECOND * 2);
+    assert_eq!(is_mutual(&table), [false, true, true]);
+    assert!(
+        table.machines[0]
+            .friends
+            .contains(&table.machines[1].transport)
+    );
+    // Another one is away until its vouch has lapsed.
+    table.kill(3);
+    table.now = table.now + HOUR * 24 * 91;
+    table.handle(0, EngineInput::Tick);
+    assert_eq!(is_mutual(&table), [false, true, false]);
+}
