@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use serde_json::json;
+
 use crate::support::{ATTACK, lymph, say, say_to};
 
 fn write(dir: &Path, name: &str, text: &str) -> String {
@@ -493,4 +495,63 @@ fn completions_and_manual_pages_are_made() {
     for page in ["lymph.1", "lymph-run.1", "lymph-decisions-list.1"] {
         assert!(dir.path().join(page).exists(), "{page}");
     }
+}
+
+#[test]
+fn what_if_says_what_a_node_would_decide() {
+    let vouch = |to| json!({"from": "me", "to": to, "weight": 1});
+    let report =
+        |by: &str| json!({"by": by, "age_s": 0, "evidence": "handshake", "rule_known": true});
+    let question = |by: &[&str]| {
+        let reports: Vec<_> = by.iter().map(|by| report(by)).collect();
+        let vouches = ["anna", "ben", "carl"].map(vouch);
+        json!({"ego": "me", "vouches": vouches, "reports": reports}).to_string()
+    };
+    let whole = ["anna", "ben", "carl"];
+    for (count, verdict, rule) in [
+        (0, "clear", "none"),
+        (1, "prime", "evidence"),
+        (2, "throttle", "two-paths"),
+        (3, "block", "paths"),
+    ] {
+        let text = question(&whole[..count]);
+        let said = say_to(&["trust", "what-if", "-", "--json"], text.as_bytes());
+        assert_eq!(said.code, 0, "{}", said.err);
+        let answer = said.json();
+        assert_eq!(
+            (&answer["verdict"], &answer["rule"]),
+            (&json!(verdict), &json!(rule))
+        );
+        assert_eq!(answer["paths"], count);
+        assert_eq!(answer["T"]["ben"], json!({"ben": 1.0}));
+        for key in ["branches", "T", "q", "e", "E_b", "E", "S", "C"] {
+            assert!(!answer[key].is_null(), "{key}: {answer}");
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let file = write(dir.path(), "question.json", &question(&whole));
+    let said = say(&["trust", "what-if", &file]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(said.out.starts_with("block: "), "{}", said.out);
+    for name in whole {
+        assert!(said.out.contains(name), "{}", said.out);
+    }
+    for (text, error) in [
+        ("{", "at line 1 column"),
+        (
+            r#"{"ego": "me", "vouches": [{"from": "me", "to": "x", "weight": 7}]}"#,
+            "vouches[0]",
+        ),
+    ] {
+        let file = write(dir.path(), "wrong.json", text);
+        let said = say(&["trust", "what-if", &file]);
+        assert_eq!((said.code, said.out.as_str()), (1, ""));
+        assert!(
+            said.err.contains(&file) && said.err.contains(error),
+            "{}",
+            said.err
+        );
+    }
+    assert_eq!(say(&["trust", "what-if", "/nonexistent"]).code, 1);
+    assert_eq!(say(&["trust", "what-if"]).code, 2);
 }

@@ -587,7 +587,10 @@ fn commands_answer_in_json_and_keys_are_for_nobody_else() {
                 "reports",
             ][..],
         ),
-        (&["trust", "list"], &["node", "degree"]),
+        (
+            &["trust", "list"],
+            &["node", "degree", "weight", "quality", "hits", "refutations"],
+        ),
         (&["fleet", "list"], &["node", "degree"]),
     ] {
         let said = one.json(command);
@@ -603,7 +606,27 @@ fn commands_answer_in_json_and_keys_are_for_nobody_else() {
     assert_eq!(shared["circles"].as_array().unwrap().len(), 1);
     assert_eq!(one.json(&["share", "status"])["fleet"], two.mesh()["fleet"]);
     assert_eq!(one.json(&["share", "preview"]), json!([]));
-    let circles = friend.json(&["circle", "list"]);
+    assert_eq!(one.json(&["trust", "suggest"]), json!([]));
+    assert_eq!(one.json(&["trust", "circle"]), json!([]));
+    let explained = one.json(&["trust", "explain", &friend.id()]);
+    assert_eq!(explained["standing"], "friend", "{explained}");
+    assert_eq!(explained["through"][0]["weight"], 1.0, "{explained}");
+    assert_eq!(
+        one.json(&["trust", "explain", &two.id()[..12]])["standing"],
+        "sibling"
+    );
+    let trust = one.json(&["status"])["trust"].clone();
+    assert_eq!(
+        (
+            &trust["branches"],
+            &trust["siblings"],
+            &trust["must_be_fooled"]
+        ),
+        (&json!(2), &json!(1), &Value::Null),
+        "{trust}"
+    );
+    one.refused(&["trust", "explain", "no body"], "no body");
+    let circles = friend.json(&["circle"]);
     assert_eq!(circles[0]["founder"], two.id());
     assert_eq!(circles[0]["curated"], false);
     assert_eq!(two.json(&["circle", "list"])[0]["curated"], true);
@@ -782,10 +805,39 @@ fn an_attacker_is_refused_when_three_friends_have_seen_him() {
         assert!(is_as_expected, "{heard} friends said so: {kinds:?}");
     }
     let why = me.done(&["why", ATTACKER]);
-    assert!(why.contains("ssh-auth seen by"), "{why}");
+    for said in [
+        "is under a ban by mesh until",
+        "ssh-auth seen by",
+        "as much as 3.00 friends' word (2.50 are needed), by 3 ways that share nobody (3 are needed)",
+        "score 0.78, confidence 0.67",
+        "QUALITY  WORTH NOW  HEARD THROUGH",
+        "it rests on 3 ways and not one more",
+        "--false-positive",
+    ] {
+        assert!(why.contains(said), "{said}: {why}");
+    }
+    for friend in &friends {
+        let id = friend.id();
+        let name = &id[..12];
+        let peers = me.mesh()["peers"].clone();
+        let peers = peers.as_array().unwrap();
+        let peer = peers.iter().find(|peer| peer["node"] == id.as_str());
+        let called = peer.unwrap()["name"].as_str().unwrap().to_owned();
+        let called = if called.is_empty() { name } else { &called };
+        assert!(why.contains(&format!("{called} 1.00")), "{called}: {why}");
+    }
+    let status = me.done(&["status"]);
+    for said in [
+        "3 branches, 3 nodes are heard: 3 of them must be fooled",
+        "more friends (`lymph invite`)",
+    ] {
+        assert!(status.contains(said), "{said}: {status}");
+    }
     // One friend's word about the other: two tries are enough, in place of six.
     me.until_within(400, "the first has said so", |_| heard(OTHER) == 1);
     assert!(!me.has(OTHER));
+    let why = me.done(&["why", OTHER]);
+    assert!(why.contains("own detectors look closer (2 events"), "{why}");
     fail_to_log_in(&me.path("auth.log"), OTHER, 2);
     me.until("two tries were enough", |me| me.has_of(OTHER, "lymph"));
     // And whoever believes a friend no longer, no longer acts on their word.
@@ -793,6 +845,14 @@ fn an_attacker_is_refused_when_three_friends_have_seen_him() {
     me.until("it is lifted", |_| kinds(ATTACKER) == ["\"throttle\""]);
     me.done(&["trust", "mute", &friends[2].id()[..16]]);
     me.until("all of it is lifted", |_| kinds(ATTACKER).is_empty());
+    // It was somebody who mistyped: whoever reported it is believed less.
+    let lifted = me.done(&["unban", OTHER, "--false-positive"]);
+    assert!(lifted.contains("believed less from now on"), "{lifted}");
+    let explained = me.json(&["trust", "explain", &friends[0].id()]);
+    assert_eq!(explained["refutations"], 1, "{explained}");
+    assert_eq!(explained["refuted"][0]["subject"], OTHER, "{explained}");
+    let trusted = me.done(&["trust", "list"]);
+    assert!(trusted.contains("REFUTED"), "{trusted}");
 }
 
 /// Whether these bytes are in a file of the folder, or of one in it.

@@ -46,6 +46,8 @@ pub struct Weighed {
     pub since: Option<Timestamp>,
     /// Whether nothing is done about it whatever others say, to see what happens.
     pub is_held_out: bool,
+    /// Whether one of the operator's own machines has shut it out, which is followed whatever else is said.
+    pub sibling_says: bool,
     /// How much evidence a block takes.
     pub evidence_needed: Fixed,
     /// By how many ways that share nobody it has to come.
@@ -180,6 +182,7 @@ impl Engine {
             names: nodes.map(|node| (node, mesh.name_of(node))).collect(),
             since: trust.since(subject),
             is_held_out: self.is_held_out(subject),
+            sibling_says: self.sibling_says(subject),
             evidence_needed: assessment.kappa.times(trust.parameters().block_at),
             ways_needed: trust.parameters().block_paths,
             assessment,

@@ -518,7 +518,7 @@ impl WeighedView {
             text: in_words(weighed, name),
             since: weighed.since.map(|since| since.to_string()),
             until: (assessment.level == Level::Block).then(|| assessment.until.to_string()),
-            held_out: weighed.is_held_out,
+            held_out: weighed.is_held_out && !weighed.sibling_says,
             score: assessment.score(),
             confidence: assessment.confidence(),
             evidence: assessment.evidence.to_f64(),
@@ -539,6 +539,10 @@ fn in_words(weighed: &Weighed, name: impl Fn(NodeId) -> String) -> String {
     let words = |evidence: lymph_trust::fixed::Fixed| evidence.over(assessment.kappa).to_f64();
     let (all, blocking) = (words(assessment.evidence), words(assessment.strict));
     match assessment.rule {
+        // While its report lives it holds, however old the evidence is.
+        Some(Rule::Evidence | Rule::TwoPaths) | None if weighed.sibling_says => {
+            "blocked, since one of your own machines has blocked it".to_owned()
+        }
         None => format!(
             "too little to do anything: it weighs as much as {all:.2} friends' word, and from half a friend's word on own detectors look closer"
         ),
@@ -580,7 +584,7 @@ fn ways(count: u32) -> String {
 /// What would undo what others' word does.
 fn undo(target: Target, weighed: &Weighed, reporters: &[ReporterView]) -> Vec<String> {
     let assessment = &weighed.assessment;
-    if weighed.is_held_out || assessment.level == Level::Clear {
+    if (weighed.is_held_out && !weighed.sibling_says) || assessment.level == Level::Clear {
         return Vec::new();
     }
     let mut undo = vec![format!(
@@ -607,4 +611,181 @@ fn undo(target: Target, weighed: &Weighed, reporters: &[ReporterView]) -> Vec<St
         "lymph allow add {target}   and nobody's word blocks it here again"
     ));
     undo
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use lymph_protocol::Subject;
+    use lymph_protocol::family::Family;
+    use lymph_trust::{Kin, Parameters, Voice, Vouchee};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+    const SUBJECT: Subject = Subject::V4(std::net::Ipv4Addr::new(8, 8, 7, 7));
+
+    fn id(number: u8) -> NodeId {
+        NodeId::from_bytes([number; 32])
+    }
+
+    fn voice(by: u8) -> Voice {
+        Voice {
+            by: id(by),
+            family: Family::SSH_AUTH,
+            heard_at: NOW,
+            said_at: NOW,
+            expires: NOW + Duration::from_secs(86_400),
+            is_spoofable: false,
+            is_rule_known: true,
+            seq: 1,
+            is_retracted: false,
+        }
+    }
+
+    /// Friends 1 to 4 and sibling 9; 7 is nobody's.
+    fn weighed(voices: impl IntoIterator<Item = Voice>) -> Weighed {
+        let mut trust = Trust::new(id(0), Parameters::default());
+        for node in [1, 2, 3, 4, 9] {
+            let kin = match node {
+                9 => Kin::Sibling,
+                _ => Kin::Friend,
+            };
+            let weight = 10_000;
+            trust.vouch_for(id(node), Vouchee { kin, weight });
+        }
+        for voice in voices {
+            trust.hear(SUBJECT, voice, NOW);
+        }
+        let assessment = trust.assess(SUBJECT, NOW);
+        let names = (0..10).map(|number| (id(number), format!("n{number}")));
+        Weighed {
+            since: trust.since(SUBJECT),
+            is_held_out: false,
+            sibling_says: trust.voices(SUBJECT).any(|voice| voice.by == id(9)),
+            evidence_needed: assessment.kappa.times(trust.parameters().block_at),
+            ways_needed: 3,
+            names: names.collect::<BTreeMap<_, _>>(),
+            assessment,
+        }
+    }
+
+    fn view(weighed: &Weighed) -> WeighedView {
+        WeighedView::new(Target::from(SUBJECT), weighed)
+    }
+
+    #[test]
+    fn each_level_is_told_in_words() {
+        let web = |by| Voice {
+            family: Family::WEB_SCAN,
+            ..voice(by)
+        };
+        let cases: [(Vec<Voice>, &str, &str, &[&str]); 7] = [
+            (vec![voice(7)], "clear", "too little to do anything", &[]),
+            (
+                vec![voice(1)],
+                "prime",
+                "own detectors look closer (2 events of a kind are enough): it weighs as much as 1.00 friends' word, by 1 way",
+                &["unban 8.8.7.7 --false-positive", "allow add 8.8.7.7"],
+            ),
+            (
+                vec![voice(1), voice(3)],
+                "throttle",
+                "slowed down to 6 a minute: it weighs as much as 2.00 friends' word, by 2 ways that share nobody",
+                &["--false-positive", "allow add"],
+            ),
+            (
+                vec![web(1), web(2), web(3)],
+                "throttle",
+                "part of it blocks nobody",
+                &["--false-positive", "allow add"],
+            ),
+            (
+                vec![voice(1), voice(2), voice(3)],
+                "block",
+                "as much as 3.00 friends' word (2.50 are needed), by 3 ways that share nobody (3 are needed)",
+                &[
+                    "--false-positive",
+                    "mute NODE   of one of n1, n2, n3",
+                    "allow add",
+                ],
+            ),
+            // One of four may go.
+            (
+                vec![voice(1), voice(2), voice(3), voice(4)],
+                "block",
+                "by 4 ways",
+                &["--false-positive", "allow add"],
+            ),
+            (
+                vec![voice(9)],
+                "block",
+                "since n9 has blocked it, which is one of your own machines",
+                &["--false-positive", "allow add"],
+            ),
+        ];
+        for (voices, level, text, undo) in cases {
+            let view = view(&weighed(voices));
+            assert_eq!(view.level, level, "{view:?}");
+            assert!(view.text.contains(text), "{}", view.text);
+            assert_eq!(view.undo.len(), undo.len(), "{:?}", view.undo);
+            for (said, undo) in view.undo.iter().zip(undo) {
+                assert!(said.contains(undo), "{said}");
+            }
+            assert_eq!(view.until.is_some(), level == "block");
+        }
+    }
+
+    #[test]
+    fn reporters_are_told_the_weightiest_first_and_with_their_branches() {
+        let doubtful = Voice {
+            is_rule_known: false,
+            ..voice(2)
+        };
+        let view = view(&weighed([voice(7), doubtful, voice(1)]));
+        let names: Vec<_> = view
+            .reporters
+            .iter()
+            .map(|reporter| (reporter.name.as_str(), reporter.through.len()))
+            .collect();
+        assert_eq!(names, [("n1", 1), ("n2", 1), ("n7", 0)]);
+        assert_eq!(view.reporters[0].through[0].weight, 1.0);
+        assert!((view.reporters[1].evidence - 11.0 / 42.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn who_is_left_alone_is_told_so_unless_a_sibling_speaks() {
+        for (voices, is_left_alone, undo) in [
+            (vec![voice(1), voice(2), voice(3)], true, 0),
+            (vec![voice(9)], false, 2),
+        ] {
+            let weighed = Weighed {
+                is_held_out: true,
+                ..weighed(voices)
+            };
+            let view = view(&weighed);
+            assert_eq!((view.held_out, view.undo.len()), (is_left_alone, undo));
+        }
+    }
+
+    #[test]
+    fn what_the_mesh_was_worth_is_said_with_its_error() {
+        let benefit = Benefit {
+            seen: 22,
+            stopped: 418,
+            give_or_take: 89,
+        };
+        assert_eq!(
+            BenefitView::from(benefit).text,
+            "the mesh stopped about 418 attacks in 30 days (± 89)"
+        );
+    }
+
+    #[test]
+    fn days_are_dates() {
+        assert_eq!(day(0), "1970-01-01");
+        assert_eq!(day(20_781), "2026-11-24");
+    }
 }
