@@ -404,20 +404,9 @@ impl Mesh {
             return false;
         }
         let weight = first_weight(degree);
-        let known = self.known.entry(node).or_insert_with(|| Known {
-            degree,
-            weight,
-            is_listed: degree != Degree::Sibling,
-            since: now,
-            transport: None,
-            addresses: Vec::new(),
-            name: String::new(),
-            contact_seq: 0,
-            contact_expires: Minute(0),
-            circle: None,
-            vouches_until: None,
-            seen: Vec::new(),
-        });
+        let is_listed = degree != Degree::Sibling;
+        let new = || Known::new(degree, weight, is_listed, now);
+        let known = self.known.entry(node).or_insert_with(new);
         // A friend who becomes a sibling is more than before; a sibling who is invited as a friend stays one.
         if degree == Degree::Sibling && known.degree != Degree::Sibling {
             (known.degree, known.weight, known.is_listed) = (degree, weight, false);
