@@ -18,6 +18,7 @@ pub(crate) const BUNDLED: &[(&str, &str)] = &[
     ("targeted", include_str!("../../plans/targeted.toml")),
     ("small", include_str!("../../plans/small.toml")),
     ("ablation", include_str!("../../plans/ablation.toml")),
+    ("large", include_str!("../../plans/large.toml")),
 ];
 
 /// See the head of the file.
