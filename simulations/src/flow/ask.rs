@@ -150,9 +150,10 @@ pub(crate) fn check_liars(
     let near = net.within(ego, parameters.hops + 1);
     // Ego's own mistake is one way for each name that it vouches for.
     let own = scene.edges.iter().filter(|(issuer, _)| *issuer == ego);
-    let all = scene.fooled.union(&aimed.corrupt);
-    let others = all.filter(|node| **node != ego && near.contains(node));
-    let liars = (own.count() + others.count()) as u64;
+    let mut liars: BTreeSet<u64> = scene.fooled.union(&scene.owned).copied().collect();
+    liars.extend(&aimed.corrupt);
+    liars.retain(|node| *node != ego && near.contains(node));
+    let liars = (own.count() + liars.len()) as u64;
     match liars < u64::from(parameters.block_paths) {
         true => Err(format!(
             "node {ego} blocks an innocent for the word of {liars} liars"

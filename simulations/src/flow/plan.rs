@@ -16,6 +16,7 @@ pub(crate) const BUNDLED: &[(&str, &str)] = &[
     ("slander", include_str!("../../plans/slander.toml")),
     ("sybils", include_str!("../../plans/sybils.toml")),
     ("targeted", include_str!("../../plans/targeted.toml")),
+    ("keys", include_str!("../../plans/keys.toml")),
     ("small", include_str!("../../plans/small.toml")),
     ("ablation", include_str!("../../plans/ablation.toml")),
     ("large", include_str!("../../plans/large.toml")),
@@ -104,6 +105,8 @@ pub(crate) enum Experiment {
 pub(crate) struct Slander {
     /// Nodes anywhere that were fooled into one vouch.
     pub(crate) fooled: Amount,
+    /// Nodes anywhere whose keys the attacker has.
+    pub(crate) owned: u64,
     /// Friends of the node that is asked which were fooled as well, each into a vouch of its own.
     pub(crate) fooled_friends: u64,
     /// Friends of the node that is asked whose keys the attacker has.
@@ -124,6 +127,7 @@ impl Experiment {
             Experiment::Slander(slander) => {
                 let mut name = format!("{} fooled", slander.fooled.name());
                 for (count, what) in [
+                    (slander.owned, "keys owned"),
                     (slander.fooled_friends, "friends fooled"),
                     (slander.owned_friends, "friend's key owned"),
                     (slander.strangers, "strangers earned"),

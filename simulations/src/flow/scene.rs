@@ -32,12 +32,16 @@ const TREE: u64 = 21;
 pub(crate) struct Scene {
     /// Vouches that the attacker's names and those who were fooled give.
     pub(crate) edges: Vec<(u64, u64)>,
+    /// Vouches that are taken back.
+    pub(crate) revoked: Vec<(u64, u64)>,
     /// Who reports the address.
     pub(crate) reporters: Vec<u64>,
     /// Names of the attacker.
     pub(crate) sybils: BTreeSet<u64>,
     /// Nodes that were fooled.
     pub(crate) fooled: BTreeSet<u64>,
+    /// Nodes whose keys the attacker has.
+    pub(crate) owned: BTreeSet<u64>,
 }
 
 impl Scene {
@@ -45,30 +49,50 @@ impl Scene {
     pub(crate) fn immunity(net: &Net, reporters: u64, chance: &mut Chance) -> Scene {
         Scene {
             edges: Vec::new(),
+            revoked: Vec::new(),
             reporters: some(net.nodes(), reporters, chance),
             sybils: BTreeSet::new(),
             fooled: BTreeSet::new(),
+            owned: BTreeSet::new(),
         }
     }
 
     /// The attacker has some nodes vouch for him, and reports an innocent.
     pub(crate) fn slander(net: &Net, slander: &Slander, chance: &mut Chance) -> Scene {
-        let fooled = some(net.nodes(), slander.fooled.of(net.nodes()), chance);
+        let count = slander.fooled.of(net.nodes());
+        let mut chosen = some(net.nodes(), count + slander.owned, chance);
+        let owned = chosen.split_off(chosen.len().min(count as usize));
+        let fooled = chosen;
         let sybils: Vec<u64> = (SYBILS..SYBILS + slander.sybils).collect();
-        let mut edges = Vec::new();
-        let entries = sybils.len().min(fooled.len());
-        if entries > 0 {
-            // Ways count if they share nobody: each who was fooled knows another name, as long as there are any.
-            edges.extend(fooled.iter().copied().zip(sybils.iter().copied().cycle()));
-            grow(&sybils, entries, &mut edges);
+        // Ways count if they share nobody: each who was fooled knows another name, as long as there are any. Whoever has a key
+        // vouches by it for four names, and for nobody else.
+        let speakers = fooled.iter().copied();
+        let keys = owned.iter().flat_map(|key| [*key; CHILDREN]);
+        let mut edges: Vec<_> = speakers
+            .chain(keys)
+            .zip(sybils.iter().copied().cycle())
+            .collect();
+        let entries = sybils.len().min(edges.len());
+        grow(&sybils, entries, &mut edges);
+        let mut revoked = Vec::new();
+        for key in &owned {
+            revoked.extend(said_by(net, *key));
         }
         Scene {
             edges,
-            reporters: sybils.clone(),
+            revoked,
+            reporters: owned.iter().copied().chain(sybils.clone()).collect(),
             sybils: sybils.into_iter().collect(),
             fooled: fooled.into_iter().collect(),
+            owned: owned.into_iter().collect(),
         }
     }
+}
+
+/// The vouches of an honest node.
+fn said_by(net: &Net, node: u64) -> impl Iterator<Item = (u64, u64)> + '_ {
+    let own = net.vouches[node as usize].iter();
+    own.map(move |(about, _)| (node, *about))
 }
 
 /// What the attacker does to one node in particular.
@@ -108,10 +132,7 @@ impl Aimed {
                 aimed.sybils.extend(tree);
             } else {
                 // Whoever has the key says what he likes: he vouches for names of his own only, and reports himself.
-                let honest = net.vouches[friend as usize].iter();
-                aimed
-                    .revoked
-                    .extend(honest.map(|(about, _)| (friend, *about)));
+                aimed.revoked.extend(said_by(net, friend));
                 let trees: Vec<u64> = (first..first + CHILDREN as u64 * TREE).collect();
                 let entries = trees.iter().take(CHILDREN);
                 aimed.edges.extend(entries.map(|entry| (friend, *entry)));
@@ -148,11 +169,9 @@ pub(crate) fn graph(net: &Net, scene: &Scene, parameters: &Parameters) -> Graph 
     let nodes = net.vouches.len() + scene.sybils.len() + 1024;
     let honest = net.vouches.iter().map(Vec::len).sum::<usize>();
     let room = Graph::new(parameters).with_room(nodes, honest + scene.edges.len() + 16_384);
-    let honest = (0..)
-        .zip(&net.vouches)
-        .flat_map(|(issuer, own)| own.iter().map(move |(about, _)| (issuer, *about)));
+    let honest = (0..net.nodes()).flat_map(|node| said_by(net, node));
     let edges = honest.chain(scene.edges.iter().copied());
-    said(room, parameters, edges, &[])
+    said(room, parameters, edges, &scene.revoked)
 }
 
 /// The same, with what is aimed at one node.

@@ -58,13 +58,15 @@ fn below_three_fooled_nobody_is_blocked() {
         + &slander("fooled = 1\nsybils = 50")
         + &slander("fooled = 2\nsybils = 50")
         + &slander("fooled_friends = 2\nstrangers = 20")
+        + &slander("owned = 1\nsybils = 50")
+        + &slander("owned = 1\nfooled = 1\nsybils = 50")
         + &slander("owned_friends = 1")
         + &slander("owned_friends = 2")
         + &slander("owned_friends = 1\nfooled_friends = 1");
     for nodes in [6, 60] {
         let outcome = outcome(&plan(nodes, 4, SHAPES, &experiments), &[1]);
-        assert_eq!(blocked(&outcome, "ours"), vec![0; 4 * 7]);
-        // The others would: each name of the attacker counts.
+        assert_eq!(blocked(&outcome, "ours"), vec![0; 4 * 9]);
+        // A count would: each name of the attacker counts.
         assert!(
             blocked(&outcome, "naive")
                 .iter()
