@@ -223,7 +223,9 @@ impl Mesh<'_> {
                     hash.update([level as u8]);
                 }
             }
-            tally.by_seed.push(part(*blocked, egos.len() as u64));
+            if !egos.is_empty() {
+                tally.by_seed.push(part(*blocked, egos.len() as u64));
+            }
         }
         Ok(())
     }

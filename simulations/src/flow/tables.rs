@@ -15,7 +15,8 @@ pub(crate) fn as_table(outcome: &Outcome) -> String {
         seeds(outcome)
     );
     let mut head = String::new();
-    for row in &outcome.rows {
+    // Where all have reported themselves nobody is left to ask.
+    for row in outcome.rows.iter().filter(|row| row.tally.asked > 0) {
         let title = format!(
             "{}, {} nodes: {}",
             row.net,
