@@ -596,6 +596,7 @@ impl Mesh {
             self.lifted.remove(&net);
             effects.push(Effect::Remove(KeptKey::Lifted(net)));
         }
+        self.end_probations(now, effects);
         self.renew(now, effects);
         self.befriend_anew(now, effects);
         let behind = self.fleet.iter().flat_map(|fleet| &fleet.behind);

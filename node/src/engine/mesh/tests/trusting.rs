@@ -459,6 +459,35 @@ fn what_only_a_lowered_threshold_caught_is_told_to_nobody() {
 }
 
 #[test]
+fn the_members_of_a_circle_are_one_voice_and_new_ones_a_soft_one() {
+    let mut table = Table::new(5);
+    table.machines[0].settings.holdout = 0;
+    table.restart(0);
+    let (text, _) = table.invite(0, Relation::Circle, 10, HOUR);
+    for member in 1..=4 {
+        let progress = table.join(member, &text).unwrap();
+        assert!(matches!(progress, Progress::Done(_)), "{progress:?}");
+    }
+    table.share(0, Consent::BOTH);
+    table.run(MINUTE);
+    let weights = |table: &Table| {
+        let vouchees = table.engine(0).trust().unwrap().vouchees();
+        let all = vouchees.map(|(_, vouchee)| (vouchee.kin, vouchee.weight));
+        all.collect::<BTreeSet<_>>()
+    };
+    assert_eq!(weights(&table), [(lymph_trust::Kin::Member, 2_500)].into());
+    for member in 1..=4 {
+        table.says(member, EVIL);
+    }
+    assert_eq!(table.state(EVIL), PRIMED, "bad members are one liar");
+    (1..=4).for_each(|member| table.kill(member));
+    (0..15).for_each(|_| table.run(HOUR * 24));
+    assert_eq!(weights(&table), [(lymph_trust::Kin::Member, 10_000)].into());
+    table.restart(0);
+    assert_eq!(weights(&table), [(lymph_trust::Kin::Member, 10_000)].into());
+}
+
+#[test]
 fn friends_of_friends_have_room_apart_from_strangers() {
     let mut table = friends(2);
     let [honest, stranger] = [0x71, 0x72].map(|number| Keypair::from_secret(&[number; 32]));
