@@ -302,6 +302,10 @@ impl Here {
                     explicit: is_mutual,
                 },
                 Wish::Unfriend(peer) => Order::Unfriend { peer },
+                Wish::Score { peer, score } => Order::Score {
+                    peer,
+                    score: score.into(),
+                },
                 Wish::Block(peer) => Order::Block { peer },
                 Wish::Unblock(peer) => Order::Unblock { peer },
                 Wish::Ask {

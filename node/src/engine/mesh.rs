@@ -135,6 +135,13 @@ pub enum Net {
     },
     /// No longer.
     Unfriend(TransportId),
+    /// Think so much of a peer, from 0 to 50: whose frames come first when there are too many.
+    Score {
+        /// Of whom.
+        peer: TransportId,
+        /// How much.
+        score: u8,
+    },
     /// Have nothing to do with a peer.
     Block(TransportId),
     /// No longer.

@@ -28,7 +28,7 @@ use sha2::{Digest, Sha256};
 use super::breaker::{Spender, Why};
 use super::decision::{Decision, DetectionId, Kind, Origin};
 use super::ladder::Rung;
-use super::mesh::peers::REACH_MAX;
+use super::mesh::peers::{REACH_MAX, SCORE_MAX};
 use super::mesh::{Kept, KeptKey};
 use super::record::Record;
 use super::target::Target;
@@ -94,6 +94,9 @@ pub(super) struct Trusting {
     secret: u64,
     /// The version of trust at which the mesh was told who is no stranger, and when it is told next.
     reached: u64,
+    /// Counts up with what is learned at first hand; and what both were when peers were thought of last.
+    learned: u64,
+    thought_at: (u64, u64),
     reach_at: Timestamp,
     /// Attacks by those who were left alone, by day.
     held_out: BTreeMap<u32, u64>,
@@ -115,6 +118,8 @@ impl Trusting {
                 .collect(),
             secret,
             reached: 0,
+            learned: 0,
+            thought_at: (0, 0),
             reach_at: Timestamp::from_millis(1),
             held_out: BTreeMap::new(),
         }
@@ -285,9 +290,27 @@ impl Engine {
                 mesh.set_reach(trusting.trust.reach(REACH_MAX).into_iter());
             }
         }
+        self.think_of_peers(now, actions);
         for change in changes {
             self.follow(change, now, actions);
         }
+    }
+
+    /// Those who are right are listened to first, where the wire has to choose.
+    fn think_of_peers(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+        let Some(trusting) = &mut self.trusting else {
+            return;
+        };
+        let at = (trusting.reached, trusting.learned);
+        if std::mem::replace(&mut trusting.thought_at, at) == at {
+            return;
+        }
+        let Some(mesh) = &self.mesh else { return };
+        let effects = mesh.think_of(|node| {
+            let quality = trusting.trust.counts(node, now).quality().to_f64();
+            (quality * f64::from(SCORE_MAX)) as u8
+        });
+        self.with_mesh(now, actions, |_| effects);
     }
 
     /// When [`Engine::tick_trust`] is due.
@@ -506,7 +529,10 @@ impl Engine {
         names.collect()
     }
 
-    fn save_experience(&self, nodes: &[NodeId], actions: &mut Vec<Action>) {
+    fn save_experience(&mut self, nodes: &[NodeId], actions: &mut Vec<Action>) {
+        if let Some(trusting) = &mut self.trusting {
+            trusting.learned += nodes.len() as u64;
+        }
         for node in nodes {
             if let Some(record) = self.trust().and_then(|trust| trust.record(*node)) {
                 actions.push(Action::Save(Record::Experience(*node, record.into())));

@@ -137,6 +137,27 @@ pub struct Known {
     pub seen: Vec<IpAddr>,
 }
 
+impl Known {
+    /// One of whom nothing else is known yet.
+    #[must_use]
+    pub fn new(degree: Degree, weight: VouchWeight, is_listed: bool, since: Timestamp) -> Self {
+        Known {
+            degree,
+            weight,
+            is_listed,
+            since,
+            transport: None,
+            addresses: Vec::new(),
+            name: String::new(),
+            contact_seq: 0,
+            contact_expires: Minute(0),
+            circle: None,
+            vouches_until: None,
+            seen: Vec::new(),
+        }
+    }
+}
+
 /// A circle that this node is in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Circle {

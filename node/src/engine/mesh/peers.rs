@@ -20,6 +20,8 @@ const CONTACT_LIFE: std::time::Duration = std::time::Duration::from_secs(30 * 24
 /// How much later than the first of a pair the second one compares.
 const SECOND_LOOK: std::time::Duration = std::time::Duration::from_secs(5);
 
+/// What is thought of a peer whose reports are always right.
+pub(in crate::engine) const SCORE_MAX: u8 = 50;
 /// Friends of friends that are told from strangers.
 pub(in crate::engine) const REACH_MAX: usize = 4_096;
 
@@ -46,6 +48,18 @@ impl Mesh {
                 None => Standing::Stranger,
             },
         }
+    }
+
+    /// How much the quality of each known node is thought of: 0 to 50.
+    pub fn think_of(&self, quality: impl Fn(NodeId) -> u8) -> Vec<Effect> {
+        let known = self.known.iter();
+        let score = known.filter_map(|(node, known)| {
+            Some(Effect::Net(Net::Score {
+                peer: known.transport?,
+                score: quality(*node).min(SCORE_MAX),
+            }))
+        });
+        score.collect()
     }
 
     /// Whom those we know vouch for, and so on, and how much they weigh: what they say has room apart from what strangers say.
@@ -390,20 +404,9 @@ impl Mesh {
             return false;
         }
         let weight = first_weight(degree);
-        let known = self.known.entry(node).or_insert_with(|| Known {
-            degree,
-            weight,
-            is_listed: degree != Degree::Sibling,
-            since: now,
-            transport: None,
-            addresses: Vec::new(),
-            name: String::new(),
-            contact_seq: 0,
-            contact_expires: Minute(0),
-            circle: None,
-            vouches_until: None,
-            seen: Vec::new(),
-        });
+        let is_listed = degree != Degree::Sibling;
+        let new = || Known::new(degree, weight, is_listed, now);
+        let known = self.known.entry(node).or_insert_with(new);
         // A friend who becomes a sibling is more than before; a sibling who is invited as a friend stays one.
         if degree == Degree::Sibling && known.degree != Degree::Sibling {
             (known.degree, known.weight, known.is_listed) = (degree, weight, false);

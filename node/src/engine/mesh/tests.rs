@@ -99,6 +99,8 @@ struct Machine {
     sequence: u64,
     topics: BTreeSet<String>,
     friends: BTreeSet<TransportId>,
+    /// What it thinks of its peers.
+    scores: BTreeMap<TransportId, u8>,
     mutual: BTreeSet<TransportId>,
     blocked: BTreeSet<TransportId>,
     /// Gossip that was here, as libp2p remembers it.
@@ -173,6 +175,7 @@ impl Table {
             sequence: 0,
             topics: BTreeSet::new(),
             friends: BTreeSet::new(),
+            scores: BTreeMap::new(),
             mutual: BTreeSet::new(),
             blocked: BTreeSet::new(),
             gossip: BTreeSet::new(),
@@ -410,6 +413,7 @@ impl Table {
                 }
             }
             Net::Unfriend(peer) => drop(self.machines[n].friends.remove(&peer)),
+            Net::Score { peer, score } => drop(self.machines[n].scores.insert(peer, score)),
             Net::Block(peer) => {
                 self.machines[n].blocked.insert(peer);
                 if let Some(other) = self.machine_at(peer) {

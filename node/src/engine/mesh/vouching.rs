@@ -35,20 +35,8 @@ impl Mesh {
         {
             return (false, effects);
         }
-        let known = self.known.entry(node).or_insert_with(|| Known {
-            degree: Degree::Friend,
-            weight,
-            is_listed,
-            since: now,
-            transport: None,
-            addresses: Vec::new(),
-            name: String::new(),
-            contact_seq: 0,
-            contact_expires: Minute(0),
-            circle: None,
-            vouches_until: None,
-            seen: Vec::new(),
-        });
+        let new = || Known::new(Degree::Friend, weight, is_listed, now);
+        let known = self.known.entry(node).or_insert_with(new);
         (known.weight, known.is_listed) = (weight, is_listed && known.degree != Degree::Sibling);
         effects.push(Effect::Save(Kept::Known(node, known.clone())));
         self.vouch_for(node, now, &mut effects);

@@ -245,6 +245,10 @@ fn own_detections_prove_friends_right_once_a_day_and_network() {
     table.says(1, "5.9.1.2");
     table.detect(0, "5.9.1.2");
     assert_eq!(table.quality(1), once);
+    // Whoever is right is listened to first.
+    table.run(MINUTE * 2);
+    let score = |table: &Table, n: usize| table.machines[0].scores[&table.machines[n].transport];
+    assert!(score(&table, 1) > score(&table, 2) && score(&table, 2) > 20);
     table.restart(0);
     assert_eq!(table.quality(1), once, "it is kept");
     assert_eq!(table.quality(2), before, "silence is neutral");
