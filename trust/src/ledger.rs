@@ -139,6 +139,7 @@ pub(crate) struct Ledger {
     /// The voices, by how much their authors weighed when we heard them.
     ranks: [BTreeSet<Key>; RANKS],
     max: usize,
+    voices_max: usize,
 }
 
 impl Ledger {
@@ -147,6 +148,7 @@ impl Ledger {
             subjects: BTreeMap::new(),
             ranks: [const { BTreeSet::new() }; RANKS],
             max: REPORTS_MAX,
+            voices_max: VOICES_MAX,
         }
     }
 
@@ -156,6 +158,11 @@ impl Ledger {
         let about = self.subjects.get(&subject).cloned();
         only.subjects.extend(about.map(|about| (subject, about)));
         only
+    }
+
+    /// Keep as many voices about one address as about all.
+    pub(crate) fn lift_voices_max(&mut self) {
+        self.voices_max = self.max;
     }
 
     pub(crate) fn set_room(&mut self, max: usize) {
@@ -234,7 +241,7 @@ impl Ledger {
             }
             return (true, None);
         }
-        if let Some(about) = about.filter(|about| about.voices.len() >= VOICES_MAX) {
+        if let Some(about) = about.filter(|about| about.voices.len() >= self.voices_max) {
             let keys: Vec<Key> = about.voices.iter().map(key).collect();
             let least = (0..rank).find_map(|rank| {
                 let of_rank = keys.iter().filter(|key| self.ranks[rank].contains(key));

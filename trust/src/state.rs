@@ -680,6 +680,19 @@ impl Trust {
         self.outdate();
     }
 
+    /// Hear all of these about an address at once, also more than are kept of one: for a question "what if".
+    pub fn assume_voices(
+        &mut self,
+        subject: Subject,
+        voices: impl Iterator<Item = Voice>,
+        now: Timestamp,
+    ) {
+        self.ledger.lift_voices_max();
+        for voice in voices.filter(|voice| voice.by != self.me) {
+            self.ledger.hear(subject, voice, 0, now);
+        }
+    }
+
     /// What a node's word is worth today, and the lowest it was since a day.
     pub fn quality(&mut self, node: NodeId, since: Timestamp, now: Timestamp) -> Fixed {
         if let Some(counts) = self.assumed.get(&node) {
