@@ -297,6 +297,12 @@ impl Trust {
         }
     }
 
+    /// What a node is to us, if we vouch for it.
+    #[must_use]
+    pub fn vouchee(&self, node: NodeId) -> Option<Vouchee> {
+        self.vouchees.get(&node).map(|(vouchee, _)| *vouchee)
+    }
+
     /// Whom this node vouches for.
     pub fn vouchees(&self) -> impl Iterator<Item = (NodeId, Vouchee)> + '_ {
         self.vouchees

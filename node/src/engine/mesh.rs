@@ -202,6 +202,13 @@ pub enum Heard {
         /// Who that is to us.
         standing: Standing,
     },
+    /// What was said before the operator wanted to hear it, and is still alive.
+    Live {
+        /// Who said it.
+        author: NodeId,
+        /// What.
+        report: Report,
+    },
     /// Somebody takes a report back.
     Retracted {
         /// Who.
@@ -589,7 +596,11 @@ impl Mesh {
         for key in self.shelf.forget_before(now) {
             effects.push(Effect::Remove(key));
         }
-        self.distrusted.retain(|_, until| *until > now);
+        let over = self.distrusted.iter().filter(|(_, until)| **until <= now);
+        for node in over.map(|(node, _)| *node).collect::<Vec<_>>() {
+            self.distrusted.remove(&node);
+            effects.push(Effect::Remove(KeptKey::Barred(node)));
+        }
         let is_over = |seq: u64| Timestamp::from_millis(seq) + limits::WORD_LIFE <= now;
         let over = self.lifted.iter().filter(|(_, seq)| is_over(**seq));
         for net in over.map(|(net, _)| *net).collect::<Vec<_>>() {
@@ -969,6 +980,9 @@ impl Mesh {
         let behind = behind.map(|node| Kept::Behind(*node));
         let away = self.away.iter();
         let away = away.map(|(node, away)| Kept::Away(*node, *away));
+        let barred = self.distrusted.iter();
+        let barred = barred.map(|(node, until)| Kept::Barred(*node, *until));
+        let away = away.chain(barred);
         let circles = self
             .circles
             .iter()

@@ -12,7 +12,7 @@ use lymph_protocol::signed::Object;
 use lymph_protocol::vouch::{Degree, Minute, Revocation, Vouch, VouchWeight};
 
 use super::kept::{Kept, Known};
-use super::{Effect, Mesh, Question, first_weight};
+use super::{Effect, Mesh, Question};
 
 /// So long a new member of a circle weighs less: whoever joins to lie has to wait, and may be seen through.
 const PROBATION: Duration = Duration::from_secs(14 * 24 * 60 * 60);
@@ -40,6 +40,7 @@ impl Mesh {
         let new = || Known::new(Degree::Friend, weight, is_listed, now);
         let known = self.known.entry(node).or_insert_with(new);
         (known.weight, known.is_listed) = (weight, is_listed && known.degree != Degree::Sibling);
+        known.is_on_probation = false;
         effects.push(Effect::Save(Kept::Known(node, known.clone())));
         self.vouch_for(node, now, &mut effects);
         (true, effects)
@@ -149,14 +150,13 @@ impl Mesh {
 
     /// Whoever has been a member for long enough is believed like any other.
     pub(super) fn end_probations(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        let members = self.known.iter_mut().filter(|(_, known)| {
-            known.degree == Degree::Member
-                && known.weight == first_weight(Degree::Member)
-                && now.since(known.since) >= PROBATION
-        });
+        let members = self
+            .known
+            .iter_mut()
+            .filter(|(_, known)| known.is_on_probation && now.since(known.since) >= PROBATION);
         let mut due = Vec::new();
         for (node, known) in members {
-            known.weight = VouchWeight::ONE;
+            (known.weight, known.is_on_probation) = (VouchWeight::ONE, false);
             effects.push(Effect::Save(Kept::Known(*node, known.clone())));
             due.push(*node);
         }
