@@ -315,10 +315,13 @@ impl Ledger {
         }
     }
 
-    /// Forget what is over: about whom that was.
-    pub(crate) fn forget_before(&mut self, now: Timestamp) -> BTreeSet<Subject> {
+    /// Forget what is over, no more than so many: about whom that was.
+    pub(crate) fn forget_before(&mut self, now: Timestamp, most: usize) -> BTreeSet<Subject> {
         let mut subjects = BTreeSet::new();
-        while let Some(first) = self.next().filter(|first| first.0 <= now) {
+        for _ in 0..most {
+            let Some(first) = self.next().filter(|first| first.0 <= now) else {
+                break;
+            };
             self.forget(first);
             subjects.insert(first.1);
         }

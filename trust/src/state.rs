@@ -65,7 +65,6 @@ pub struct Vouchee {
 /// Somebody who is not there for us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Hidden {
-    place: Option<Index>,
     is_muted: bool,
     /// They lie, until then; or their key is dead, for ever.
     barred_until: Timestamp,
@@ -75,7 +74,7 @@ struct Hidden {
 #[derive(Clone, Debug)]
 enum Stale {
     Nothing,
-    /// What lies behind the only one whose vouches changed.
+    /// What lies behind those whose vouches changed.
     Around(BTreeSet<NodeId>),
     All,
 }
@@ -98,19 +97,31 @@ enum Whose {
 #[derive(Clone, Debug)]
 struct Round {
     whose: Whose,
-    /// What something is done about is looked at first.
-    is_new: bool,
     left: usize,
     at: Option<Subject>,
+    /// The same for those about which something is done: they are looked at first.
+    active_left: usize,
+    active_at: Option<Subject>,
 }
 
 impl Default for Round {
     fn default() -> Self {
         Round {
             whose: Whose::These(BTreeSet::new()),
-            is_new: false,
             left: 0,
             at: None,
+            active_left: 0,
+            active_at: None,
+        }
+    }
+}
+
+impl Round {
+    /// How many addresses it passes in one go.
+    const fn at_once(&self) -> usize {
+        match self.whose {
+            Whose::Everybodys => RECHECKED_AT_ONCE,
+            Whose::These(_) => PASSED_AT_ONCE,
         }
     }
 }
@@ -157,6 +168,8 @@ pub struct Trust {
     graph: Graph,
     vouchees: BTreeMap<NodeId, (Vouchee, Option<Index>)>,
     hidden: BTreeMap<NodeId, Hidden>,
+    /// When who is barred, and not muted, is there again.
+    shown_at: BTreeSet<(Timestamp, NodeId)>,
     my_place: Option<Index>,
     view: View,
     stale: Stale,
@@ -196,6 +209,7 @@ impl Trust {
             graph,
             vouchees: BTreeMap::new(),
             hidden: BTreeMap::new(),
+            shown_at: BTreeSet::new(),
             my_place,
             view: View::default(),
             stale: Stale::All,
@@ -248,6 +262,7 @@ impl Trust {
             graph: self.graph.clone(),
             vouchees: self.vouchees.clone(),
             hidden: self.hidden.clone(),
+            shown_at: BTreeSet::new(),
             view: self.view.clone(),
             branches: self.branches.clone(),
             weights: BTreeMap::new(),
@@ -320,33 +335,63 @@ impl Trust {
         if node == self.me {
             return;
         }
-        let place = match self.hidden.get(&node) {
-            Some(hidden) => hidden.place,
-            None => self.pin(node),
-        };
-        let nobody = Hidden {
-            place,
+        let before = self.hidden.get(&node).copied();
+        let mut hidden = before.unwrap_or(Hidden {
             is_muted: false,
             barred_until: Timestamp::default(),
-        };
-        let hidden = self.hidden.entry(node).or_insert(nobody);
-        let before = *hidden;
-        change(hidden);
-        if *hidden != before {
-            self.outdate();
+        });
+        change(&mut hidden);
+        if before != Some(hidden) {
+            self.hidden.insert(node, hidden);
+            if let Some(before) = before {
+                self.shown_at.remove(&(before.barred_until, node));
+            }
+            if !hidden.is_muted {
+                self.shown_at.insert((hidden.barred_until, node));
+            }
+            self.outdate_if_heard(node);
         }
         self.show_again(node, Timestamp::default());
     }
 
     /// Forget that somebody was hidden, if nothing hides them at a time.
     fn show_again(&mut self, node: NodeId, now: Timestamp) {
-        let hidden = self.hidden.get(&node);
-        if hidden.is_some_and(|hidden| !hidden.is_muted && hidden.barred_until <= now) {
-            let place = self.hidden.remove(&node).and_then(|hidden| hidden.place);
-            if let Some(place) = place {
-                self.graph.unpin(place);
-            }
+        let hidden = self.hidden.get(&node).copied();
+        if let Some(hidden) = hidden.filter(|it| !it.is_muted && it.barred_until <= now) {
+            self.hidden.remove(&node);
+            self.shown_at.remove(&(hidden.barred_until, node));
+            self.outdate_if_heard(node);
+        }
+    }
+
+    /// Whether somebody is there changes nothing, unless they are heard when they are: anybody can make as many keys as they
+    /// like and have them barred.
+    fn outdate_if_heard(&mut self, node: NodeId) {
+        let is_heard = |place: Index| {
+            let graph = &self.graph;
+            let mut into = graph
+                .into(place)
+                .iter()
+                .map(|edge| self.graph.id(edge.node));
+            into.any(|issuer| self.steps_to(issuer) < self.view.hops())
+        };
+        if self.vouchees.contains_key(&node)
+            || self.earned.contains(&node)
+            || self.graph.index(node).is_some_and(is_heard)
+        {
             self.outdate();
+        }
+    }
+
+    /// Steps from the nearest root, at least, once the graph is looked at anew.
+    fn steps_to(&self, node: NodeId) -> u8 {
+        let place = self.graph.index(node);
+        let steps = place.map_or(FAR, |place| self.view.distance(place));
+        match &self.stale {
+            Stale::Nothing => steps,
+            Stale::Around(these) if !these.contains(&node) => steps,
+            Stale::Around(_) => steps.min(1),
+            Stale::All => 0,
         }
     }
 
@@ -386,34 +431,43 @@ impl Trust {
 
     /// Who may be weighed otherwise when a node's vouches change: whom it reaches before and after.
     fn beyond(&self, issuer: NodeId) -> Beyond {
+        let steps = self.steps_to(issuer);
         let place = self.graph.index(issuer);
-        let near = place.filter(|place| self.view.distance(*place) < self.view.hops());
+        let near = place.filter(|_| steps < self.view.hops());
         match (&self.stale, near) {
-            (Stale::Around(_) | Stale::All, _) => Beyond::Many,
-            (Stale::Nothing, None) => Beyond::Nobody,
-            (Stale::Nothing, Some(place)) => {
-                let these = self.view.beyond(&self.graph, place, MOVED_MAX);
+            (Stale::All, _) => Beyond::Many,
+            (Stale::Nothing | Stale::Around(_), None) => Beyond::Nobody,
+            (Stale::Nothing | Stale::Around(_), Some(place)) => {
+                let these = self.view.beyond(&self.graph, place, steps, MOVED_MAX);
                 these.map_or(Beyond::Many, |these| {
-                    Beyond::These(
-                        these
-                            .into_iter()
-                            .map(|place| self.graph.id(place))
-                            .collect(),
-                    )
+                    let ids = these.into_iter().map(|place| self.graph.id(place));
+                    Beyond::These(ids.collect())
                 })
             }
         }
     }
 
     fn outdate_beyond(&mut self, issuer: NodeId, before: Beyond) {
-        self.stale = match (before, self.beyond(issuer)) {
+        let (mut these, others) = match (before, self.beyond(issuer)) {
             (Beyond::Nobody, Beyond::Nobody) => return,
-            (Beyond::These(mut these), Beyond::These(others)) => {
-                these.extend(others);
-                Stale::Around(these)
+            (Beyond::These(these), Beyond::These(others)) => (these, others),
+            // Who was not there is nobody's; and who is there no longer.
+            (Beyond::Nobody, Beyond::These(these)) | (Beyond::These(these), Beyond::Nobody) => {
+                (these, BTreeSet::new())
             }
-            _ => Stale::All,
+            (Beyond::Many, _) | (_, Beyond::Many) => return self.outdate(),
         };
+        these.extend(others);
+        match &mut self.stale {
+            Stale::Nothing => self.stale = Stale::Around(these),
+            Stale::Around(all) => {
+                all.extend(these);
+                if all.len() > 2 * MOVED_MAX {
+                    self.outdate();
+                }
+            }
+            Stale::All => {}
+        }
     }
 
     /// Forget the statements of those who have the least say here, a sixteenth of all, but of nobody who is within so many
@@ -448,14 +502,11 @@ impl Trust {
     }
 
     fn outdate_if_near(&mut self, changed: &Changed) {
-        let is_near = |issuer: &Index| self.view.distance(*issuer) < self.view.hops();
-        let is_stale = match self.stale {
-            Stale::Nothing => changed.issuers.iter().any(is_near),
-            // How near anybody is has changed already.
-            Stale::Around(_) => !changed.issuers.is_empty(),
-            Stale::All => true,
+        let is_near = |issuer: &Index| {
+            self.view.distance(*issuer) < self.view.hops()
+                || self.steps_to(self.graph.id(*issuer)) < self.view.hops()
         };
-        if is_stale {
+        if changed.issuers.iter().any(is_near) {
             self.outdate();
         }
     }
@@ -474,15 +525,13 @@ impl Trust {
         if self.my_place.is_none() {
             self.my_place = self.graph.pin(self.me);
         }
-        let vouchees = self.vouchees.iter_mut();
-        let hidden = self.hidden.iter_mut();
-        let places = vouchees.map(|(node, (_, place))| (node, place));
-        for (node, place) in places.chain(hidden.map(|(node, hidden)| (node, &mut hidden.place))) {
+        for (node, (_, place)) in &mut self.vouchees {
             if place.is_none() {
                 *place = self.graph.pin(*node);
             }
         }
-        let hidden = self.hidden.values().filter_map(|hidden| hidden.place);
+        let hidden = self.hidden.keys();
+        let hidden = hidden.filter_map(|node| self.graph.index(*node));
         let roots = self.vouchees.iter().filter_map(|(id, (vouchee, place))| {
             Some(Root {
                 index: (*place)?,
@@ -517,12 +566,13 @@ impl Trust {
 
     /// Look at every address again of which these speak.
     fn weigh_anew(&mut self, whose: Whose) {
-        match self.round.left {
-            0 => self.round.whose = whose,
+        match (self.round.left, self.round.active_left) {
+            (0, 0) => self.round.whose = whose,
             _ => self.round.whose.add(whose),
         }
         self.round.left = self.ledger.count();
-        self.round.is_new = true;
+        self.round.active_left = self.due_at.len();
+        self.goes_on_at = AT_ONCE;
     }
 
     fn count_branches(&mut self) {
@@ -875,7 +925,9 @@ impl Trust {
         now: Timestamp,
     ) -> bool {
         let kin = self.vouchees.get(&voice.by).map(|(vouchee, _)| vouchee.kin);
-        let is_weighed = matches!(self.stale, Stale::Nothing) && self.round.left == 0;
+        let is_weighed = matches!(self.stale, Stale::Nothing)
+            && self.round.left == 0
+            && self.round.active_left == 0;
         if !is_weighed || kin == Some(Kin::Sibling) {
             return false;
         }
@@ -1192,13 +1244,7 @@ impl Trust {
     pub fn tick(&mut self, now: Timestamp) -> Vec<Change> {
         let changed = self.graph.forget_before(now);
         self.outdate_if_near(&changed);
-        let barred: Vec<_> = self
-            .hidden
-            .iter()
-            .filter(|(_, hidden)| !hidden.is_muted && hidden.barred_until <= now)
-            .map(|(node, _)| *node)
-            .collect();
-        for node in barred {
+        while let Some((_, node)) = self.shown_at.first().filter(|(at, _)| *at <= now).copied() {
             self.show_again(node, now);
         }
         if day_of(now) != self.day {
@@ -1213,18 +1259,19 @@ impl Trust {
             }
         }
         self.refresh();
-        let mut subjects: BTreeSet<Subject> = self.ledger.forget_before(now);
+        let mut subjects: BTreeSet<Subject> = self.ledger.forget_before(now, PASSED_AT_ONCE);
         for subject in &subjects {
             self.ledger.leave(*subject);
         }
-        if std::mem::take(&mut self.round.is_new) {
-            // What rests on somebody who is believed no longer ends at once.
-            let due = self.due_at.keys().copied();
-            subjects.extend(due.filter(|subject| self.is_of_concern(*subject)));
-        }
-        while let Some((due, subject)) = self.due.first().copied()
-            && due <= now
-        {
+        // That somebody says no more about whom nothing is done changes nothing.
+        subjects.retain(|subject| self.due_at.contains_key(subject));
+        // What rests on somebody who is believed no longer ends at once.
+        subjects.extend(self.next_active());
+        for _ in 0..RECHECKED_AT_ONCE {
+            let Some((_, subject)) = self.due.first().filter(|(due, _)| *due <= now).copied()
+            else {
+                break;
+            };
             self.due.pop_first();
             self.due_at.remove(&subject);
             subjects.insert(subject);
@@ -1239,6 +1286,24 @@ impl Trust {
             .collect()
     }
 
+    /// The next of those about which something is done. It goes round as well, and ends with the next tick, which is due at
+    /// once.
+    fn next_active(&mut self) -> Vec<Subject> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let most = self.round.active_left.min(self.round.at_once());
+        let from = self.round.active_at.map_or(Unbounded, Excluded);
+        let behind = self.due_at.range((from, Unbounded));
+        let all = behind.chain(self.due_at.iter());
+        let mut next: Vec<_> = all.map(|(subject, _)| *subject).take(most).collect();
+        self.round.active_at = next.last().copied().or(self.round.active_at);
+        self.round.active_left = match next.is_empty() {
+            true => 0,
+            false => self.round.active_left.saturating_sub(next.len()),
+        };
+        next.retain(|subject| self.is_of_concern(*subject));
+        next
+    }
+
     fn is_of_concern(&self, subject: Subject) -> bool {
         let about = self.ledger.about(subject);
         about.is_some_and(|about| self.round.whose.concerns(about))
@@ -1247,11 +1312,7 @@ impl Trust {
     /// The next of the addresses that are to be looked at again. It goes round, so that each has its turn however often whom
     /// we believe changes.
     fn next_unlooked(&mut self) -> Vec<Subject> {
-        let at_once = match self.round.whose {
-            Whose::Everybodys => RECHECKED_AT_ONCE,
-            Whose::These(_) => PASSED_AT_ONCE,
-        };
-        let most = self.round.left.min(at_once);
+        let most = self.round.left.min(self.round.at_once());
         let mut next = self.ledger.after(self.round.at, most);
         if next.len() < most {
             // Behind the last comes the first.
@@ -1269,15 +1330,14 @@ impl Trust {
     /// When [`Trust::tick`] is due next, or the past if it is now.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        if !matches!(self.stale, Stale::Nothing) || self.round.is_new {
+        if !matches!(self.stale, Stale::Nothing) || self.round.active_left > 0 {
             return Some(AT_ONCE);
         }
-        let barred = self.hidden.values().filter(|hidden| !hidden.is_muted);
         [
             self.graph.next_deadline(),
             self.ledger.next_deadline(),
             self.due.first().map(|(due, _)| *due),
-            barred.map(|hidden| hidden.barred_until).min(),
+            self.shown_at.first().map(|(at, _)| *at),
             Some(self.goes_on_at).filter(|_| self.round.left > 0),
         ]
         .into_iter()
@@ -1317,5 +1377,37 @@ fn remember_contributors(about: &mut About, assessment: &Assessment) {
         all.sort_unstable();
         all.truncate(CONTRIBUTORS_MAX);
         about.contributors = all.into_iter().map(|(_, node)| node).collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lymph_protocol::vouch::Minute;
+
+    use super::*;
+
+    #[test]
+    fn several_changes_are_looked_at_together() {
+        let (now, end) = (Timestamp::from_secs(1_000_000), Minute(100_000));
+        let node = |number: u8| NodeId::from_bytes([number; 32]);
+        let mut trust = Trust::new(node(0), Parameters::default());
+        for friend in 1..=3 {
+            let (kin, weight) = (Kin::Friend, 10_000);
+            assert!(trust.vouch_for(node(friend), Vouchee { kin, weight }));
+        }
+        trust.refresh();
+        for seq in 0..9 {
+            let (issuer, subject) = (1 + seq % 3, 10 + seq);
+            let statement = Statement {
+                issuer: node(issuer),
+                subject: node(subject),
+                weight: 10_000,
+                seq: seq.into(),
+                expires: end,
+                kept_until: end,
+            };
+            assert!(trust.hear_vouch(&statement, now));
+        }
+        assert!(matches!(&trust.stale, Stale::Around(these) if these.len() == 9));
     }
 }

@@ -1,0 +1,111 @@
+//! What nobody can make a node do, whatever they send.
+
+use std::collections::BTreeMap;
+
+use lymph_protocol::Timestamp;
+use lymph_trust::{Kin, Level};
+
+use crate::world::{DAY, HOUR, World, node, statement};
+
+#[test]
+fn that_strangers_are_barred_costs_nothing_and_holds_once_somebody_vouches_for_them() {
+    let mut world = World::with_friends(1..=3);
+    for about in 0..50 {
+        world.reports(1..=3, about);
+    }
+    world.wait(HOUR);
+    // Of the half of them something is known, but nobody vouches for them whom this node hears.
+    for stranger in 1_000..1_100 {
+        world.vouch(stranger, stranger + 1_000);
+        world.vouch(stranger + 1_000, stranger);
+        world.report(stranger, 7);
+    }
+    world.wait(HOUR);
+    let (version, due) = (world.trust.version(), world.trust.next_deadline());
+    for stranger in 1_000..1_200 {
+        world.trust.bar(node(stranger), world.now + DAY);
+    }
+    world.trust.branches();
+    assert_eq!(world.trust.version(), version);
+    assert_eq!(world.trust.next_deadline(), due);
+
+    world.vouch(1, 1_000);
+    world.vouch(2, 1_199);
+    assert_eq!(world.trust.weights(node(1_000)).len(), 0);
+    assert_eq!(world.trust.weights(node(2_000)).len(), 0);
+    assert_eq!(world.trust.weights(node(1_199)).len(), 0);
+    world.wait(2 * DAY);
+    assert_eq!(world.trust.weights(node(1_000)).len(), 1);
+    assert_eq!(world.trust.weights(node(2_000)).len(), 1);
+    assert_eq!(world.trust.weights(node(1_199)).len(), 1);
+    // Who is heard is heard no longer.
+    world.trust.bar(node(1_000), Timestamp::MAX);
+    assert_eq!(world.trust.weights(node(1_000)).len(), 0);
+    assert_eq!(world.trust.weights(node(2_000)).len(), 0);
+}
+
+#[test]
+fn however_much_rests_on_somebody_it_is_looked_at_in_parts_and_at_once() {
+    let mut world = World::with_friends(1..=8);
+    for about in 0..2_000 {
+        world.reports(1..=3, about);
+    }
+    world.wait(HOUR);
+    world.trust.revoke(node(1));
+    let changes = world.trust.tick(world.now);
+    assert!((1..2_000).contains(&changes.len()), "{}", changes.len());
+    assert!(world.trust.next_deadline() <= Some(world.now));
+    world.settle();
+    for about in 0..2_000 {
+        assert_eq!(world.level(about), Level::Throttle, "{about}");
+    }
+}
+
+#[test]
+fn whatever_changes_between_two_looks_weighs_as_if_it_had_always_been_so() {
+    let mut chance = 1_u64;
+    let mut draw = |most: u32| {
+        chance = chance.wrapping_mul(6_364_136_223_846_793_005) + 1;
+        (chance >> 33) as u32 % most
+    };
+    let mut world = World::with_friends(1..=3);
+    world.kin(4, Kin::Member, 5_000);
+    let (mut said, mut barred) = (Vec::new(), BTreeMap::new());
+    for turn in 0..300 {
+        // Everybody is weighed, then several change at once.
+        for peer in 1..=30 {
+            world.trust.weights(node(peer));
+        }
+        for _ in 0..=draw(4) {
+            let seq = world.next_seq();
+            let weight = [0, 5_000, 10_000][draw(3) as usize];
+            let statement = statement(1 + draw(30), 1 + draw(30), weight, seq);
+            world.trust.hear_vouch(&statement, world.now);
+            said.push(statement);
+        }
+        if turn % 10 == 0 {
+            let (peer, until) = (5 + draw(26), world.now + HOUR * draw(40));
+            world.trust.bar(node(peer), until);
+            let known = barred.entry(peer).or_insert(until);
+            *known = until.max(*known);
+        }
+        world.wait(HOUR / 10);
+        let mut fresh = World::with_friends(1..=3);
+        fresh.kin(4, Kin::Member, 5_000);
+        fresh.now = world.now;
+        for statement in &said {
+            fresh.trust.hear_vouch(statement, world.now);
+        }
+        barred.retain(|_, until| *until > world.now);
+        for peer in barred.keys() {
+            fresh.trust.mute(node(*peer), true);
+        }
+        for peer in 1..=30 {
+            let (is, expected) = (
+                world.trust.weights(node(peer)),
+                fresh.trust.weights(node(peer)),
+            );
+            assert_eq!(is, expected, "{peer} in turn {turn}");
+        }
+    }
+}
