@@ -14,7 +14,7 @@ use lymph_protocol::{NodeId, Subject, Timestamp};
 
 use crate::fixed::{Fixed, decay};
 use crate::graph::{Changed, Graph, Index, Statement};
-use crate::ledger::{About, Ledger, Voice, Ways, Weights, rank_of};
+use crate::ledger::{About, Ledger, Voice, Ways, Weights};
 use crate::policy::{
     CONFIRM_WITHIN, NODES_MAX, Parameters, RECORDS_MAX, REFUTING_BRANCHES, THROTTLE_PATHS,
 };
@@ -308,6 +308,7 @@ impl Trust {
             if let Some(place) = place {
                 self.graph.unpin(place);
             }
+            self.ledger.demote(node);
             self.outdate();
         }
     }
@@ -349,6 +350,7 @@ impl Trust {
             if !hidden.is_muted {
                 self.shown_at.insert((hidden.barred_until, node));
             }
+            self.ledger.demote(node);
             self.outdate_if_heard(node);
         }
         self.show_again(node, Timestamp::default());
@@ -739,7 +741,7 @@ impl Trust {
     ) {
         self.ledger.lift_voices_max();
         for voice in voices.filter(|voice| voice.by != self.me) {
-            self.ledger.hear(subject, voice, 0, now);
+            self.ledger.hear(subject, voice, Fixed::ZERO, now);
         }
     }
 
@@ -892,8 +894,8 @@ impl Trust {
             let of = |old: &Voice| (old.by, old.family);
             voices.binary_search_by_key(&of(&voice), of).is_ok()
         });
-        let rank = rank_of(weights.iter().map(|(_, weight)| *weight).sum());
-        let (is_new, dropped) = self.ledger.hear(subject, voice, rank, now);
+        let weight = weights.iter().map(|(_, weight)| *weight).sum();
+        let (is_new, dropped) = self.ledger.hear(subject, voice, weight, now);
         if let Some(dropped) = dropped.filter(|dropped| *dropped != subject) {
             self.ledger.leave(dropped);
         }

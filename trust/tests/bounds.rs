@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use lymph_protocol::Timestamp;
-use lymph_trust::{Kin, Level};
+use lymph_trust::{Kin, Level, Voice};
 
-use crate::world::{DAY, HOUR, World, node, statement};
+use crate::world::{DAY, HOUR, World, node, statement, subject, voice};
 
 #[test]
 fn that_strangers_are_barred_costs_nothing_and_holds_once_somebody_vouches_for_them() {
@@ -107,5 +107,53 @@ fn whatever_changes_between_two_looks_weighs_as_if_it_had_always_been_so() {
             );
             assert_eq!(is, expected, "{peer} in turn {turn}");
         }
+    }
+}
+
+#[test]
+fn one_corrupt_friend_leaves_the_others_room() {
+    let mut world = World::with_friends(1..=8);
+    let room = 10_000;
+    world.trust.set_room(room);
+    world.reports(2..=4, 0);
+    // As many as there are, for as long as can be.
+    let flood = |world: &mut World, by: u32, addresses: std::ops::Range<u32>| {
+        for about in addresses {
+            let expires = world.now + 7 * DAY;
+            let voice = voice(by, world.next_seq(), world.now);
+            world.hear(about, Voice { expires, ..voice });
+        }
+    };
+    flood(&mut world, 1, 1..20_000);
+    let of = |world: &World, by: u32| {
+        let said = |about: &u32| {
+            let mut voices = world.trust.voices(subject(*about));
+            voices.any(|voice| voice.by == node(by))
+        };
+        (0..40_000).filter(said).count()
+    };
+    assert_eq!((of(&world, 1), of(&world, 2)), (room / 32, 1));
+    assert_eq!(world.trust.reports(), room / 32 + 3);
+    world.wait(HOUR);
+    assert_eq!(world.level(0), Level::Block);
+    // Who weighs less has less of it.
+    world.vouch(2, 9);
+    flood(&mut world, 9, 20_000..21_000);
+    assert_eq!(of(&world, 9), 64);
+    // Who is believed no longer gives way to everybody.
+    for (by, how) in [(1, 0), (5, 1), (6, 2)] {
+        flood(&mut world, by, 20_000..20_300);
+        world.trust.set_room(world.trust.reports());
+        match how {
+            0 => world.trust.mute(node(by), true),
+            1 => world.trust.bar(node(by), Timestamp::MAX),
+            _ => world.trust.revoke(node(by)),
+        }
+        let believed_no_longer = |world: &World| of(world, 1) + of(world, 5) + of(world, 6);
+        let before = (believed_no_longer(&world), of(&world, 2));
+        flood(&mut world, 7, 30_000 + 10 * by..30_010 + 10 * by);
+        let after = (believed_no_longer(&world), of(&world, 2));
+        assert_eq!(after, (before.0 - 10, before.1), "{by}");
+        world.trust.set_room(room);
     }
 }
