@@ -882,7 +882,8 @@ impl Trust {
 
     // Reports, and what follows.
 
-    /// Somebody reports an address. What follows, if anything changes or the address is at a level still.
+    /// Somebody reports an address. What follows, if anything changes, or the address is at a level still and their word
+    /// counts for something.
     pub fn hear(&mut self, subject: Subject, voice: Voice, now: Timestamp) -> Option<Change> {
         if voice.by == self.me {
             return None;
@@ -902,10 +903,16 @@ impl Trust {
         if !is_new {
             return None;
         }
+        if !is_again && weights.is_empty() && self.is_weighed() {
+            return None;
+        }
+        let quality = self.quality(voice.by, voice.heard_at, now);
+        let evidence = verdict::evidence(&voice, quality, &self.parameters, now);
+        let is_news = !weights.is_empty() && evidence > Fixed::ZERO;
         match !is_again && self.is_too_little(subject, &voice, &weights, now) {
             true => self.ledger.about(subject).and_then(|about| {
                 let level = about.level;
-                (level > Level::Clear).then_some(Change {
+                (is_news && level > Level::Clear).then_some(Change {
                     subject,
                     from: level,
                     to: level,
@@ -913,8 +920,13 @@ impl Trust {
                     until: about.until,
                 })
             }),
-            false => self.look(subject, now, true),
+            false => self.look(subject, now, is_news),
         }
+    }
+
+    /// Whether each address was looked at since whom we believe changed last.
+    const fn is_weighed(&self) -> bool {
+        matches!(self.stale, Stale::Nothing) && self.round.left == 0 && self.round.active_left == 0
     }
 
     /// Whether one voice more cannot lift an address to the next level, however the others are looked at: evidence falls by
@@ -927,10 +939,7 @@ impl Trust {
         now: Timestamp,
     ) -> bool {
         let kin = self.vouchees.get(&voice.by).map(|(vouchee, _)| vouchee.kin);
-        let is_weighed = matches!(self.stale, Stale::Nothing)
-            && self.round.left == 0
-            && self.round.active_left == 0;
-        if !is_weighed || kin == Some(Kin::Sibling) {
+        if !self.is_weighed() || kin == Some(Kin::Sibling) {
             return false;
         }
         let quality = self.quality(voice.by, voice.heard_at, now);

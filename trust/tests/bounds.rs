@@ -157,3 +157,36 @@ fn one_corrupt_friend_leaves_the_others_room() {
         world.trust.set_room(room);
     }
 }
+
+#[test]
+fn only_whose_word_counts_makes_news() {
+    let mut world = World::with_friends(1..=8);
+    for (by, about) in [(1, 1), (1, 2), (2, 2), (1, 3), (2, 3), (3, 3)] {
+        world.report(by, about);
+    }
+    let refuted = world.trust.refute(subject(1), world.now);
+    assert_eq!(refuted, [node(1)]);
+    for (about, level) in [(2, Level::Prime), (3, Level::Throttle)] {
+        world.settle();
+        assert_eq!(world.level(about), level);
+    }
+    for by in 4..=6 {
+        world.report(by, 4);
+    }
+    assert_eq!(world.level(4), Level::Block);
+    for about in 2..=4 {
+        // A stranger, somebody who was wrong, what anybody can have sent.
+        for (by, is_spoofable) in [(100, false), (1, false), (7, true)] {
+            for _ in 0..2 {
+                let said = Voice {
+                    is_spoofable,
+                    ..voice(by, world.next_seq(), world.now)
+                };
+                let change = world.hear(about, said);
+                assert_eq!(change, None, "{by} of {about}");
+            }
+        }
+        let said = voice(5, world.next_seq(), world.now);
+        assert!(world.hear(about, said).is_some(), "{about}");
+    }
+}
