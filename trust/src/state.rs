@@ -16,7 +16,8 @@ use crate::fixed::{Fixed, decay};
 use crate::graph::{Changed, Graph, Index, Statement};
 use crate::ledger::{About, Ledger, Voice, Ways, Weights};
 use crate::policy::{
-    CONFIRM_WITHIN, NODES_MAX, Parameters, RECORDS_MAX, REFUTING_BRANCHES, THROTTLE_PATHS,
+    CONFIRM_WITHIN, NODES_MAX, Parameters, RECORDS_MAX, REFUTING_BRANCHES, STRANGER_CREDITS_MAX,
+    STRANGERS_CREDITED, THROTTLE_PATHS,
 };
 use crate::record::{Counts, Network, Record, day_of};
 use crate::verdict::{self, Assessment, Level, Reporter, Rule};
@@ -35,6 +36,8 @@ const AT_ONCE: Timestamp = Timestamp::from_millis(1);
 const PASSED_AT_ONCE: usize = 5_000;
 /// Nodes that are weighed anew one by one; if there are more, all are.
 const MOVED_MAX: usize = 1_024;
+/// Dropped records that are remembered until somebody asks: all that there can be, twice.
+const FORGOTTEN_MAX: usize = 2 * RECORDS_MAX;
 /// Contributors that are remembered of one address.
 const CONTRIBUTORS_MAX: usize = 256;
 
@@ -176,7 +179,10 @@ pub struct Trust {
     branches: BTreeMap<Branch, Fixed>,
     kappa: Fixed,
     weights: BTreeMap<NodeId, Weights>,
-    records: BTreeMap<NodeId, Record>,
+    /// A glance at them shares them.
+    records: Arc<BTreeMap<NodeId, Arc<Record>>>,
+    /// Whose record was dropped, since somebody asked.
+    forgotten: BTreeSet<NodeId>,
     qualities: BTreeMap<NodeId, (u32, [Fixed; 9])>,
     assumed: BTreeMap<NodeId, Counts>,
     earned: BTreeSet<NodeId>,
@@ -216,7 +222,8 @@ impl Trust {
             branches: BTreeMap::new(),
             kappa: Fixed::ZERO,
             weights: BTreeMap::new(),
-            records: BTreeMap::new(),
+            records: Arc::default(),
+            forgotten: BTreeSet::new(),
             qualities: BTreeMap::new(),
             assumed: BTreeMap::new(),
             earned: BTreeSet::new(),
@@ -266,7 +273,8 @@ impl Trust {
             view: self.view.clone(),
             branches: self.branches.clone(),
             weights: BTreeMap::new(),
-            records: self.records.clone(),
+            records: Arc::clone(&self.records),
+            forgotten: BTreeSet::new(),
             qualities: BTreeMap::new(),
             assumed: self.assumed.clone(),
             earned: self.earned.clone(),
@@ -705,19 +713,42 @@ impl Trust {
     /// What is known of a node at first hand.
     #[must_use]
     pub fn record(&self, node: NodeId) -> Option<&Record> {
-        self.records.get(&node)
+        self.records.get(&node).map(|record| &**record)
     }
 
     /// All first-hand records.
     pub fn records(&self) -> impl Iterator<Item = (NodeId, &Record)> {
-        self.records.iter().map(|(node, record)| (*node, record))
+        self.records.iter().map(|(node, record)| (*node, &**record))
     }
 
     /// What was kept of a node from an earlier run.
     pub fn restore_record(&mut self, node: NodeId, record: Record, now: Timestamp) {
         self.make_place_for_record(node, now);
-        self.records.insert(node, record);
+        self.forgotten.remove(&node);
+        Arc::make_mut(&mut self.records).insert(node, Arc::new(record));
         self.learned(node, now);
+    }
+
+    /// A node's record, to write to it.
+    fn record_mut(&mut self, node: NodeId, now: Timestamp) -> &mut Record {
+        self.make_place_for_record(node, now);
+        self.forgotten.remove(&node);
+        let record = Arc::make_mut(&mut self.records).entry(node).or_default();
+        Arc::make_mut(record)
+    }
+
+    fn forget_record(&mut self, node: NodeId, now: Timestamp) {
+        let is_gone = Arc::make_mut(&mut self.records).remove(&node).is_some();
+        if is_gone && self.forgotten.len() < FORGOTTEN_MAX {
+            self.forgotten.insert(node);
+        }
+        self.learned(node, now);
+    }
+
+    /// Whose record was dropped, for lack of room or because it is old, since this was asked last: whoever keeps records
+    /// elsewhere keeps these no longer.
+    pub fn take_forgotten(&mut self) -> Vec<NodeId> {
+        std::mem::take(&mut self.forgotten).into_iter().collect()
     }
 
     /// Go by these counts of a node, whatever was seen: for a question "what if".
@@ -822,8 +853,7 @@ impl Trust {
         others.sort_unstable();
         // Some at once: it takes a look at all of them.
         for (_, node) in others.iter().take(RECORDS_MAX / 32) {
-            self.records.remove(node);
-            self.learned(*node, now);
+            self.forget_record(*node, now);
         }
     }
 
@@ -832,28 +862,43 @@ impl Trust {
         let Some(about) = self.ledger.about(subject) else {
             return Vec::new();
         };
+        // What could be anybody's word, or is taken back, proves nothing when it comes true.
+        let is_fresh = |heard_at| heard_at <= now && now.since(heard_at) <= CONFIRM_WITHIN;
+        let me = self.me;
+        let proves = |voice: &&Voice| {
+            is_fresh(voice.heard_at) && !voice.is_retracted && !voice.is_spoofable && voice.by != me
+        };
         // When each author was first heard about it.
         let mut first: BTreeMap<NodeId, Timestamp> = BTreeMap::new();
-        for voice in &about.voices {
+        for voice in about.voices.iter().filter(proves) {
             let at = first.entry(voice.by).or_insert(voice.heard_at);
             *at = (*at).min(voice.heard_at);
         }
-        let mut credited = Vec::new();
-        for voice in about.voices.clone() {
-            let is_fresh = voice.heard_at <= now && now.since(voice.heard_at) <= CONFIRM_WITHIN;
-            // What could be anybody's word, or is taken back, proves nothing when it comes true.
-            if !is_fresh || voice.is_retracted || voice.is_spoofable || voice.by == self.me {
-                continue;
+        let mut first: Vec<_> = first.into_iter().map(|(node, at)| (at, node)).collect();
+        first.sort_unstable();
+        let (mut credited, mut heard, mut strangers) = (Vec::new(), Vec::new(), 0);
+        for (at, node) in first {
+            let weights = self.weights(node);
+            let is_heard = weights.iter().any(|(_, weight)| *weight > Fixed::ZERO);
+            // A crowd takes nothing from those who are heard, and no more than a little of our memory.
+            let earlier = heard.partition_point(|other| *other < at);
+            match is_heard {
+                true => heard.push(at),
+                false if strangers < STRANGERS_CREDITED => strangers += 1,
+                false => continue,
             }
-            let at = first[&voice.by];
-            let earlier = first.values().filter(|other| **other < at).count();
-            self.make_place_for_record(voice.by, now);
-            let record = self.records.entry(voice.by).or_default();
+            let is_by_vouches = |(branch, _): &(Branch, Fixed)| *branch != Branch::Strangers;
+            let is_known = weights.iter().any(is_by_vouches);
+            let record = self.record_mut(node, now);
             if record.confirm(subject, earlier, now) {
-                credited.push(voice.by);
-                self.learned(voice.by, now);
+                if !is_known {
+                    record.keep_credits(STRANGER_CREDITS_MAX);
+                }
+                credited.push(node);
+                self.learned(node, now);
             }
         }
+        credited.sort_unstable();
         credited
     }
 
@@ -869,8 +914,7 @@ impl Trust {
             if vouchee.is_some_and(|(vouchee, _)| vouchee.kin == Kin::Sibling) {
                 continue;
             }
-            self.make_place_for_record(node, now);
-            if self.records.entry(node).or_default().refute(subject, now) {
+            if self.record_mut(node, now).refute(subject, now) {
                 refuted.push(node);
                 self.learned(node, now);
             }
@@ -1262,9 +1306,14 @@ impl Trust {
             self.day = day_of(now);
             let nodes: Vec<_> = self.records.keys().copied().collect();
             for node in nodes {
-                let record = self.records.get_mut(&node);
-                if record.is_some_and(|record| record.forget_before(day_of(now))) {
-                    self.records.remove(&node);
+                let is_old = |record: &Arc<Record>| record.is_over(day_of(now));
+                if self.records.get(&node).is_some_and(is_old) {
+                    self.forget_record(node, now);
+                    continue;
+                }
+                let record = Arc::make_mut(&mut self.records).get_mut(&node);
+                if let Some(record) = record.filter(|record| record.has_old(day_of(now))) {
+                    Arc::make_mut(record).forget_before(day_of(now));
                 }
                 self.learned(node, now);
             }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use lymph_protocol::Timestamp;
+use lymph_trust::policy::RECORDS_MAX;
 use lymph_trust::{Kin, Level, Voice};
 
 use crate::world::{DAY, HOUR, World, node, statement, subject, voice};
@@ -189,4 +190,83 @@ fn only_whose_word_counts_makes_news() {
         let said = voice(5, world.next_seq(), world.now);
         assert!(world.hear(about, said).is_some(), "{about}");
     }
+}
+
+/// What the credits are worth that a node has.
+fn worth(world: &World, of: u32) -> u32 {
+    let record = world.trust.record(node(of));
+    let credits = record.into_iter().flat_map(|record| record.credits());
+    credits.map(|credit| credit.worth).sum()
+}
+
+#[test]
+fn a_crowd_takes_no_credit_from_those_who_are_heard_and_little_memory() {
+    let mut world = World::with_friends(1..=3);
+    let soon = std::time::Duration::from_secs(1);
+    for stranger in 100..150 {
+        world.report(stranger, 1);
+        world.wait(soon);
+    }
+    // Nor does what could itself not be credited.
+    let spoofable = Voice {
+        is_spoofable: true,
+        ..voice(2, world.next_seq(), world.now)
+    };
+    world.hear(1, spoofable);
+    world.wait(soon);
+    world.report(1, 1);
+    world.wait(soon);
+    world.report(3, 1);
+    world.wait(soon);
+    let credited = world.trust.confirm(subject(1), world.now);
+    assert_eq!(credited.len(), 8 + 2);
+    assert_eq!(world.trust.records().count(), 10);
+    assert_eq!(worth(&world, 1), 1 << 16);
+    assert_eq!(worth(&world, 2), 0);
+    assert_eq!(worth(&world, 3), 46_340);
+    assert_eq!(worth(&world, 100), 1 << 16, "the first of all");
+    assert!((108..150).all(|late| worth(&world, late) == 0));
+    // Strangers' records are small, however often they are right.
+    for about in 0..100 {
+        world.reports([1, 100], 256 * about);
+        world.trust.confirm(subject(256 * about), world.now);
+    }
+    let credits = |of| world.trust.record(node(of)).unwrap().credits().count();
+    assert_eq!((credits(1), credits(100)), (101, 32));
+}
+
+#[test]
+fn whose_record_is_dropped_is_told_once() {
+    let mut world = World::with_friends(1..=3);
+    world.reports([1, 2, 100], 1);
+    world.trust.confirm(subject(1), world.now);
+    assert_eq!(world.trust.take_forgotten(), []);
+    world.wait(80 * DAY);
+    world.reports([1], 2);
+    world.trust.confirm(subject(2), world.now);
+    world.wait(5 * DAY);
+    world.trust.tick(world.now);
+    let mut gone = vec![node(2), node(100)];
+    gone.sort_unstable();
+    assert_eq!(world.trust.take_forgotten(), gone);
+    assert_eq!(world.trust.take_forgotten(), []);
+    // For lack of room; and who has a record again has not lost it.
+    let one = world.trust.record(node(1)).unwrap().clone();
+    let now = world.now;
+    for stranger in 0..RECORDS_MAX as u32 {
+        world
+            .trust
+            .restore_record(node(1_000 + stranger), one.clone(), now);
+    }
+    let kept = world.trust.records().count();
+    for stranger in 0..RECORDS_MAX as u32 {
+        let node = node(1_000 + stranger);
+        if world.trust.record(node).is_none() {
+            world.trust.restore_record(node, one.clone(), now);
+            break;
+        }
+    }
+    let gone = world.trust.take_forgotten();
+    assert_eq!(gone.len() + kept, RECORDS_MAX);
+    assert!(gone.iter().all(|node| world.trust.record(*node).is_none()));
 }
