@@ -14,6 +14,7 @@ use lymph_protocol::family::Family;
 use lymph_protocol::report::{Evidence, Report};
 use lymph_protocol::{NodeId, Subject, Timestamp};
 
+use crate::clock::Step;
 use crate::fixed::Fixed;
 use crate::policy::{CLOCK_SLACK, REPORTS_MAX, VOICES_MAX};
 use crate::verdict::{Level, Rule};
@@ -306,6 +307,33 @@ impl Ledger {
         for key in self.authors.get(&author).into_iter().flatten() {
             if others.iter_mut().rev().any(|rank| rank.remove(key)) {
                 least.insert(*key);
+            }
+        }
+    }
+
+    /// The clock was set: what was heard by it moves along.
+    pub(crate) fn step(&mut self, step: Step) {
+        for about in self.subjects.values_mut() {
+            about.since = step.moved(about.since);
+            about.until = step.moved(about.until);
+            about.most_at = step.moved(about.most_at);
+        }
+        self.authors.clear();
+        for rank in 0..RANKS {
+            for (expires, subject, by, family, class) in std::mem::take(&mut self.ranks[rank]) {
+                let mut key = (expires, subject, by, family, class);
+                if let Some(about) = self.subjects.get_mut(&subject)
+                    && let Ok(place) = about.place_of((by, family, class))
+                {
+                    let voice = &mut about.voices[place];
+                    // What was restored keeps its end; what was heard, the rest of its life.
+                    if step.is_of_this_run(voice.heard_at) {
+                        voice.expires = step.moved(voice.expires);
+                    }
+                    voice.heard_at = step.moved(voice.heard_at);
+                    key.0 = voice.expires;
+                }
+                self.put(rank, key);
             }
         }
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use lymph_protocol::family::Family;
 use lymph_protocol::{NodeId, Subject, Timestamp};
 
+use crate::clock::{Step, Watch};
 use crate::fixed::{Fixed, decay};
 use crate::graph::{Changed, Graph, Index, Statement};
 use crate::ledger::{About, Ledger, Voice, Ways, Weights};
@@ -196,6 +197,7 @@ pub struct Trust {
     /// Counts up with every change of whom we believe.
     version: u64,
     day: u32,
+    watch: Watch,
 }
 
 impl Trust {
@@ -235,6 +237,7 @@ impl Trust {
             goes_on_at: Timestamp::default(),
             version: 0,
             day: 0,
+            watch: Watch::default(),
         }
     }
 
@@ -1295,28 +1298,32 @@ impl Trust {
         })
     }
 
+    /// The clock was set: what was noted down by it moves along.
+    pub fn clock_stepped(&mut self, before: Timestamp, now: Timestamp) {
+        let step = Step { before, now };
+        self.ledger.step(step);
+        self.shown_at.clear();
+        for (node, hidden) in &mut self.hidden {
+            hidden.barred_until = step.moved(hidden.barred_until);
+            if !hidden.is_muted {
+                self.shown_at.insert((hidden.barred_until, *node));
+            }
+        }
+        let due = std::mem::take(&mut self.due_at).into_iter();
+        self.due_at = due
+            .map(|(subject, due)| (subject, step.moved(due)))
+            .collect();
+        let due = self.due_at.iter().map(|(subject, due)| (*due, *subject));
+        self.due = due.collect();
+        // What others say of when it was is older or younger now.
+        self.qualities.clear();
+        self.weigh_anew(Whose::Everybodys);
+    }
+
     /// Time has passed, or whom we believe has changed: what follows.
     pub fn tick(&mut self, now: Timestamp) -> Vec<Change> {
-        let changed = self.graph.forget_before(now);
-        self.outdate_if_near(&changed);
-        while let Some((_, node)) = self.shown_at.first().filter(|(at, _)| *at <= now).copied() {
-            self.show_again(node, now);
-        }
-        if day_of(now) != self.day {
-            self.day = day_of(now);
-            let nodes: Vec<_> = self.records.keys().copied().collect();
-            for node in nodes {
-                let is_old = |record: &Arc<Record>| record.is_over(day_of(now));
-                if self.records.get(&node).is_some_and(is_old) {
-                    self.forget_record(node, now);
-                    continue;
-                }
-                let record = Arc::make_mut(&mut self.records).get_mut(&node);
-                if let Some(record) = record.filter(|record| record.has_old(day_of(now))) {
-                    Arc::make_mut(record).forget_before(day_of(now));
-                }
-                self.learned(node, now);
-            }
+        if self.watch.look(now) {
+            self.forget_before(now);
         }
         self.refresh();
         let mut subjects: BTreeSet<Subject> = self.ledger.forget_before(now, PASSED_AT_ONCE);
@@ -1344,6 +1351,30 @@ impl Trust {
         looks
             .filter_map(|subject| self.look(subject, now, false))
             .collect()
+    }
+
+    fn forget_before(&mut self, now: Timestamp) {
+        let changed = self.graph.forget_before(now);
+        self.outdate_if_near(&changed);
+        while let Some((_, node)) = self.shown_at.first().filter(|(at, _)| *at <= now).copied() {
+            self.show_again(node, now);
+        }
+        if day_of(now) != self.day {
+            self.day = day_of(now);
+            let nodes: Vec<_> = self.records.keys().copied().collect();
+            for node in nodes {
+                let is_old = |record: &Arc<Record>| record.is_over(day_of(now));
+                if self.records.get(&node).is_some_and(is_old) {
+                    self.forget_record(node, now);
+                    continue;
+                }
+                let record = Arc::make_mut(&mut self.records).get_mut(&node);
+                if let Some(record) = record.filter(|record| record.has_old(day_of(now))) {
+                    Arc::make_mut(record).forget_before(day_of(now));
+                }
+                self.learned(node, now);
+            }
+        }
     }
 
     /// The next of those about which something is done. It goes round as well, and ends with the next tick, which is due at
@@ -1393,11 +1424,12 @@ impl Trust {
         if !matches!(self.stale, Stale::Nothing) || self.round.active_left > 0 {
             return Some(AT_ONCE);
         }
+        let by_clock = |due| self.watch.not_before(due);
         [
-            self.graph.next_deadline(),
+            self.graph.next_deadline().map(by_clock),
             self.ledger.next_deadline(),
             self.due.first().map(|(due, _)| *due),
-            self.shown_at.first().map(|(at, _)| *at),
+            self.shown_at.first().map(|(at, _)| by_clock(*at)),
             Some(self.goes_on_at).filter(|_| self.round.left > 0),
         ]
         .into_iter()

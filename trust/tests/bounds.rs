@@ -6,7 +6,7 @@ use lymph_protocol::Timestamp;
 use lymph_trust::policy::RECORDS_MAX;
 use lymph_trust::{Kin, Level, Voice};
 
-use crate::world::{DAY, HOUR, World, node, statement, subject, voice};
+use crate::world::{DAY, HOUR, START, World, node, statement, subject, voice};
 
 #[test]
 fn that_strangers_are_barred_costs_nothing_and_holds_once_somebody_vouches_for_them() {
@@ -246,6 +246,8 @@ fn whose_record_is_dropped_is_told_once() {
     world.trust.confirm(subject(2), world.now);
     world.wait(5 * DAY);
     world.trust.tick(world.now);
+    world.now = world.now + HOUR;
+    world.trust.tick(world.now);
     let mut gone = vec![node(2), node(100)];
     gone.sort_unstable();
     assert_eq!(world.trust.take_forgotten(), gone);
@@ -269,4 +271,78 @@ fn whose_record_is_dropped_is_told_once() {
     let gone = world.trust.take_forgotten();
     assert_eq!(gone.len() + kept, RECORDS_MAX);
     assert!(gone.iter().all(|node| world.trust.record(*node).is_none()));
+}
+
+#[test]
+fn what_was_noted_down_by_a_wrong_clock_moves_along_with_it() {
+    let days = |days: u32| START + DAY * days;
+    // Put right after a boot in 1970, an hour ahead, a few minutes behind, and back from next year.
+    for (before, now) in [
+        (Timestamp::from_secs(3_600), START),
+        (START, START + HOUR),
+        (START + HOUR / 10, START),
+        (days(400), START),
+    ] {
+        let mut world = World::with_friends(1..=8);
+        world.now = before;
+        for by in 1..=3 {
+            let said_at = before.max(now);
+            let voice = voice(by, world.next_seq(), before);
+            world.hear(1, Voice { said_at, ..voice });
+        }
+        world.trust.bar(node(8), before + HOUR);
+        world.trust.bar(node(7), days(5_000));
+        world.trust.bar(node(6), Timestamp::MAX);
+        world.settle();
+        assert_eq!(world.level(1), Level::Block);
+        world.trust.clock_stepped(before, now);
+        world.now = now;
+        world.settle();
+        assert_eq!(world.level(1), Level::Block, "{before} {now}");
+        assert_eq!(world.trust.since(subject(1)), Some(now));
+        for voice in world.trust.voices(subject(1)) {
+            assert_eq!((voice.heard_at, voice.expires), (now, now + DAY));
+        }
+        for (wait, heard) in [(0, [0, 0, 0]), (61, [1, 0, 0])] {
+            world.wait(HOUR / 60 * wait);
+            let weights = [8, 7, 6].map(|by| world.trust.weights(node(by)).len());
+            assert_eq!(weights, heard, "{before} {now}");
+        }
+        // It is looked at in time, and ends in time.
+        world.wait(3 * DAY);
+        assert_eq!(world.level(1), Level::Clear);
+    }
+}
+
+#[test]
+fn a_clock_that_jumps_ahead_makes_nobody_forgotten_at_once() {
+    let mut world = World::with_friends(1..=3);
+    world.vouch(1, 9);
+    world.reports([1], 1);
+    world.trust.confirm(subject(1), world.now);
+    world.settle();
+    let knows = |world: &mut World| {
+        (
+            world.trust.weights(node(9)).len(),
+            world.trust.records().count(),
+        )
+    };
+    let before = world.now;
+    world.now = before + 400 * DAY;
+    world.trust.tick(world.now);
+    world.settle();
+    assert_eq!(knows(&mut world), (1, 1));
+    assert!(world.trust.next_deadline() > Some(world.now));
+    world.wait(HOUR / 2);
+    assert_eq!(knows(&mut world), (1, 1));
+    // It goes back.
+    world.now = before + HOUR;
+    world.trust.tick(world.now);
+    world.wait(DAY);
+    assert_eq!(knows(&mut world), (1, 1));
+    // It stays.
+    world.now = before + 400 * DAY;
+    world.trust.tick(world.now);
+    world.wait(HOUR);
+    assert_eq!(knows(&mut world), (0, 0));
 }
