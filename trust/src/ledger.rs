@@ -380,6 +380,23 @@ impl Ledger {
         }
     }
 
+    /// Forget all voices but these: about whom they were.
+    pub(crate) fn keep(&mut self, keep: impl Fn(&Voice) -> bool) -> BTreeSet<Subject> {
+        let keys = self.authors.values().flatten().copied();
+        let is_kept = |(_, subject, by, family, class): &Key| {
+            let about = self.subjects.get(subject);
+            about.is_some_and(|about| {
+                let place = about.place_of((*by, *family, *class));
+                place.is_ok_and(|place| keep(&about.voices[place]))
+            })
+        };
+        let gone: Vec<Key> = keys.filter(|key| !is_kept(key)).collect();
+        for key in &gone {
+            self.forget(*key);
+        }
+        gone.into_iter().map(|key| key.1).collect()
+    }
+
     /// Forget an address of which nobody speaks any more.
     pub(crate) fn leave(&mut self, subject: Subject) {
         if let Some(about) = self.subjects.get(&subject)

@@ -1037,6 +1037,18 @@ impl Trust {
         (self.look(subject, now, false), refuted)
     }
 
+    /// Forget all that was said but this: what rests on the rest is looked at in the next tick.
+    pub fn keep_voices(&mut self, keep: impl Fn(&Voice) -> bool) {
+        for subject in self.ledger.keep(keep) {
+            self.ledger.leave(subject);
+            if let Some(due) = self.due_at.get_mut(&subject) {
+                self.due.remove(&(*due, subject));
+                self.due.insert((AT_ONCE, subject));
+                *due = AT_ONCE;
+            }
+        }
+    }
+
     /// Whether those who take back what they said of an address are as independent of each other as those must be who
     /// have it blocked: one reporter who is heard through many branches is one.
     fn is_taken_back(&mut self, subject: Subject, now: Timestamp) -> bool {

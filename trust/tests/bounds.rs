@@ -346,3 +346,27 @@ fn a_clock_that_jumps_ahead_makes_nobody_forgotten_at_once() {
     world.wait(HOUR);
     assert_eq!(knows(&mut world), (0, 0));
 }
+
+#[test]
+fn what_is_not_kept_is_forgotten_with_all_that_rests_on_it() {
+    let mut world = World::with_friends(1..=4);
+    for about in 0..1_200 {
+        world.reports(1..=3, about);
+    }
+    world.report(3, 2_000);
+    world.report(100, 2_001);
+    world.report(4, 0);
+    world.wait(HOUR);
+    world
+        .trust
+        .keep_voices(|voice| voice.by != node(3) && voice.by != node(100));
+    assert_eq!(world.trust.reports(), 2 * 1_200 + 1);
+    assert!(world.trust.next_deadline() <= Some(world.now));
+    world.settle();
+    assert_eq!(world.level(0), Level::Block);
+    assert!((1..1_200).all(|about| world.level(about) == Level::Throttle));
+    assert_eq!(world.level(2_000), Level::Clear);
+    assert_eq!(world.trust.voices(subject(2_001)).count(), 0);
+    // They may say it again.
+    assert_eq!(world.report(3, 1), Level::Block);
+}
