@@ -3,7 +3,8 @@
 //!
 //! Full, it gives up the word of those who weigh least here, and of that what ends soonest. Weights are compared by the power
 //! of four that they are in, as they were when the voice was heard: a crowd that shares what one fooled node gives it takes
-//! the place of nobody who weighs more than one of the crowd.
+//! the place of nobody who weighs more than one of the crowd. And nobody has more than their share of the room, or one corrupt
+//! friend who reports all the time for as long as can be would be the only one who is heard: see [`OF_ROOM`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use lymph_protocol::family::Family;
 use lymph_protocol::report::{Evidence, Report};
 use lymph_protocol::{NodeId, Subject, Timestamp};
 
+use crate::clock::Step;
 use crate::fixed::Fixed;
 use crate::policy::{CLOCK_SLACK, REPORTS_MAX, VOICES_MAX};
 use crate::verdict::{Level, Rule};
@@ -99,7 +101,7 @@ pub(crate) struct Ways {
 const RANKS: usize = 8;
 
 /// In which class a weight, all branches together, is: 0 for nothing, 7 from a quarter on, one less for each quarter of that.
-pub(crate) fn rank_of(weight: Fixed) -> usize {
+fn rank_of(weight: Fixed) -> usize {
     match weight {
         Fixed::ZERO => 0,
         _ => {
@@ -111,6 +113,12 @@ pub(crate) fn rank_of(weight: Fixed) -> usize {
         }
     }
 }
+
+/// An author of weight 1 has one part in so many of the room, others less in the same measure: with as many friends as that
+/// each has the same, and no one of them leaves the others none. Beyond it their own voice that ends soonest gives way.
+const OF_ROOM: u64 = 32;
+/// Voices that everybody may have: what a small machine sees in a busy day.
+const EACH_MIN: usize = 64;
 
 type Key = (Timestamp, Subject, NodeId, Family, Class);
 
@@ -138,7 +146,11 @@ pub(crate) struct Ledger {
     subjects: BTreeMap<Subject, About>,
     /// The voices, by how much their authors weighed when we heard them.
     ranks: [BTreeSet<Key>; RANKS],
+    /// The same, by author.
+    authors: BTreeMap<NodeId, BTreeSet<Key>>,
     max: usize,
+    each_min: usize,
+    voices_max: usize,
 }
 
 impl Ledger {
@@ -146,7 +158,10 @@ impl Ledger {
         Ledger {
             subjects: BTreeMap::new(),
             ranks: [const { BTreeSet::new() }; RANKS],
+            authors: BTreeMap::new(),
             max: REPORTS_MAX,
+            each_min: EACH_MIN,
+            voices_max: VOICES_MAX,
         }
     }
 
@@ -156,6 +171,11 @@ impl Ledger {
         let about = self.subjects.get(&subject).cloned();
         only.subjects.extend(about.map(|about| (subject, about)));
         only
+    }
+
+    /// Keep as many voices about one address, and of one author, as about all.
+    pub(crate) fn lift_voices_max(&mut self) {
+        (self.voices_max, self.each_min) = (self.max, self.max);
     }
 
     pub(crate) fn set_room(&mut self, max: usize) {
@@ -193,18 +213,25 @@ impl Ledger {
         rest.take(most).map(|(subject, _)| *subject).collect()
     }
 
-    /// Hear a voice of somebody of a rank. Whether anything is new; the address about which another had to be forgotten.
+    /// How many voices somebody of a weight may have.
+    fn share(&self, weight: Fixed) -> usize {
+        let room = Fixed::ratio(self.max as u64, OF_ROOM);
+        let share = room.times(weight.min(Fixed::ONE)).to_f64();
+        (share as usize).max(self.each_min)
+    }
+
+    /// Hear a voice of somebody of a weight. Whether anything is new; the address about which another had to be forgotten.
     pub(crate) fn hear(
         &mut self,
         subject: Subject,
         voice: Voice,
-        rank: usize,
+        weight: Fixed,
         now: Timestamp,
     ) -> (bool, Option<Subject>) {
         if voice.expires <= now {
             return (false, None);
         }
-        let rank = rank.min(RANKS - 1);
+        let rank = rank_of(weight);
         let key = |voice: &Voice| {
             let class = Class::of(voice);
             (voice.expires, subject, voice.by, voice.family, class)
@@ -228,13 +255,13 @@ impl Ledger {
                 return (false, None);
             }
             self.remove(&key(&old));
-            self.ranks[rank].insert(key(&voice));
+            self.put(rank, key(&voice));
             if let Some(about) = self.subjects.get_mut(&subject) {
                 about.voices[place] = voice;
             }
             return (true, None);
         }
-        if let Some(about) = about.filter(|about| about.voices.len() >= VOICES_MAX) {
+        if let Some(about) = about.filter(|about| about.voices.len() >= self.voices_max) {
             let keys: Vec<Key> = about.voices.iter().map(key).collect();
             let least = (0..rank).find_map(|rank| {
                 let of_rank = keys.iter().filter(|key| self.ranks[rank].contains(key));
@@ -246,6 +273,13 @@ impl Ledger {
             self.forget(least);
         }
         let mut dropped = None;
+        if let Some(own) = self.authors.get(&voice.by)
+            && own.len() >= self.share(weight)
+            && let Some(least) = own.first().copied()
+        {
+            self.forget(least);
+            dropped = Some(least.1);
+        }
         if self.len() >= self.max {
             let least = self.ranks[..=rank].iter().find_map(BTreeSet::first);
             let Some(least) = least.copied() else {
@@ -254,7 +288,7 @@ impl Ledger {
             self.forget(least);
             dropped = Some(least.1);
         }
-        self.ranks[rank].insert(key(&voice));
+        self.put(rank, key(&voice));
         let about = self.subjects.entry(subject).or_default();
         if let Err(place) = about.place(&voice) {
             about.voices.insert(place, voice);
@@ -262,7 +296,55 @@ impl Ledger {
         (true, dropped)
     }
 
+    fn put(&mut self, rank: usize, key: Key) {
+        self.ranks[rank].insert(key);
+        self.authors.entry(key.2).or_default().insert(key);
+    }
+
+    /// Somebody is believed no longer: what they said is the first to give way.
+    pub(crate) fn demote(&mut self, author: NodeId) {
+        let [least, others @ ..] = &mut self.ranks;
+        for key in self.authors.get(&author).into_iter().flatten() {
+            if others.iter_mut().rev().any(|rank| rank.remove(key)) {
+                least.insert(*key);
+            }
+        }
+    }
+
+    /// The clock was set: what was heard by it moves along.
+    pub(crate) fn step(&mut self, step: Step) {
+        for about in self.subjects.values_mut() {
+            about.since = step.moved(about.since);
+            about.until = step.moved(about.until);
+            about.most_at = step.moved(about.most_at);
+        }
+        self.authors.clear();
+        for rank in 0..RANKS {
+            for (expires, subject, by, family, class) in std::mem::take(&mut self.ranks[rank]) {
+                let mut key = (expires, subject, by, family, class);
+                if let Some(about) = self.subjects.get_mut(&subject)
+                    && let Ok(place) = about.place_of((by, family, class))
+                {
+                    let voice = &mut about.voices[place];
+                    // What was restored keeps its end; what was heard, the rest of its life.
+                    if step.is_of_this_run(voice.heard_at) {
+                        voice.expires = step.moved(voice.expires);
+                    }
+                    voice.heard_at = step.moved(voice.heard_at);
+                    key.0 = voice.expires;
+                }
+                self.put(rank, key);
+            }
+        }
+    }
+
     fn remove(&mut self, key: &Key) {
+        if let Some(own) = self.authors.get_mut(&key.2) {
+            own.remove(key);
+            if own.is_empty() {
+                self.authors.remove(&key.2);
+            }
+        }
         // Most are found at once: who is heard weighs something.
         let _ = self.ranks.iter_mut().rev().any(|rank| rank.remove(key));
     }
@@ -298,6 +380,23 @@ impl Ledger {
         }
     }
 
+    /// Forget all voices but these: about whom they were.
+    pub(crate) fn keep(&mut self, keep: impl Fn(&Voice) -> bool) -> BTreeSet<Subject> {
+        let keys = self.authors.values().flatten().copied();
+        let is_kept = |(_, subject, by, family, class): &Key| {
+            let about = self.subjects.get(subject);
+            about.is_some_and(|about| {
+                let place = about.place_of((*by, *family, *class));
+                place.is_ok_and(|place| keep(&about.voices[place]))
+            })
+        };
+        let gone: Vec<Key> = keys.filter(|key| !is_kept(key)).collect();
+        for key in &gone {
+            self.forget(*key);
+        }
+        gone.into_iter().map(|key| key.1).collect()
+    }
+
     /// Forget an address of which nobody speaks any more.
     pub(crate) fn leave(&mut self, subject: Subject) {
         if let Some(about) = self.subjects.get(&subject)
@@ -308,10 +407,13 @@ impl Ledger {
         }
     }
 
-    /// Forget what is over: about whom that was.
-    pub(crate) fn forget_before(&mut self, now: Timestamp) -> BTreeSet<Subject> {
+    /// Forget what is over, no more than so many: about whom that was.
+    pub(crate) fn forget_before(&mut self, now: Timestamp, most: usize) -> BTreeSet<Subject> {
         let mut subjects = BTreeSet::new();
-        while let Some(first) = self.next().filter(|first| first.0 <= now) {
+        for _ in 0..most {
+            let Some(first) = self.next().filter(|first| first.0 <= now) else {
+                break;
+            };
             self.forget(first);
             subjects.insert(first.1);
         }

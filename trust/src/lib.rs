@@ -96,6 +96,7 @@
 #![warn(missing_docs, clippy::wildcard_enum_match_arm)]
 
 pub mod bound;
+mod clock;
 pub mod fixed;
 pub mod graph;
 mod ledger;

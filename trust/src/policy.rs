@@ -101,10 +101,15 @@ pub const RECORDS_PER_ISSUER: usize = 2 * VOUCHES_PER_ISSUER;
 pub const NODES_MAX: usize = 100_000;
 /// Vouches in the graph: ten a node.
 pub const VOUCHES_MAX: usize = 1_000_000;
-/// First-hand records: of all who ever reported what was then seen here, in a few megabytes.
+/// First-hand records, of all who ever reported what was then seen here. A stranger's takes a kilobyte, 16 MB in all; that of
+/// somebody who is heard up to 16 KB, if they are right several times a day and wrong three times a day for months.
 pub const RECORDS_MAX: usize = 16_384;
 /// Credits kept of one peer: a credit a day for the time that is remembered, and as many again.
 pub const CREDITS_MAX: usize = 192;
+/// The same of a stranger: more than it takes to be heard, and the worth of more cannot be told apart (quality 0.96).
+pub const STRANGER_CREDITS_MAX: usize = 32;
+/// Strangers that are credited for one attacker, those who spoke first: a crowd that reports everything fills no memory.
+pub const STRANGERS_CREDITED: usize = 8;
 /// Reports that are alive, as many as a node keeps objects.
 pub const REPORTS_MAX: usize = 150_000;
 /// Voices about one address. More say no more: branches are capped, and who weighs more takes the place of who weighs less.

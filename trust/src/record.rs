@@ -212,6 +212,20 @@ impl Record {
             && self.counts(day).right() >= Fixed::ratio(STRANGER_RIGHT, 10)
     }
 
+    /// Whether something of it is too old to matter on a day.
+    pub(crate) fn has_old(&self, day: u32) -> bool {
+        let is_old = |at: u32| day.saturating_sub(at) >= EXPERIENCE_DAYS;
+        self.credits.first().is_some_and(|it| is_old(it.day))
+            || self.refutations.first().is_some_and(|it| is_old(it.day))
+    }
+
+    /// Whether all of it is.
+    pub(crate) fn is_over(&self, day: u32) -> bool {
+        let is_in = |at: u32| day.saturating_sub(at) < EXPERIENCE_DAYS;
+        !self.credits.last().is_some_and(|it| is_in(it.day))
+            && !self.refutations.last().is_some_and(|it| is_in(it.day))
+    }
+
     /// Forget what is too old to matter; whether nothing is left.
     pub fn forget_before(&mut self, day: u32) -> bool {
         let is_in = |at: u32| day.saturating_sub(at) < EXPERIENCE_DAYS;
@@ -220,10 +234,18 @@ impl Record {
         self.credits.is_empty() && self.refutations.is_empty()
     }
 
-    /// Of the day with the most credits one goes first, so that the days over which they were earned remain; refutations are
-    /// bounded by the day.
+    /// Refutations are bounded by the day.
     fn bound(&mut self) {
-        while self.credits.len() > CREDITS_MAX {
+        self.keep_credits(CREDITS_MAX);
+        while self.refutations.len() > (REFUTES_A_DAY * EXPERIENCE_DAYS) as usize {
+            self.refutations.pop_first();
+        }
+    }
+
+    /// Keep no more credits than that: of the day with the most of them one goes first, so that the days over which they were
+    /// earned remain.
+    pub(crate) fn keep_credits(&mut self, most: usize) {
+        while self.credits.len() > most {
             let mut days: BTreeMap<u32, (usize, Credit)> = BTreeMap::new();
             for credit in &self.credits {
                 days.entry(credit.day).or_insert((0, *credit)).0 += 1;
@@ -232,9 +254,6 @@ impl Record {
             let fullest = days.min_by_key(|(count, first)| (std::cmp::Reverse(*count), first.day));
             let Some((_, credit)) = fullest else { return };
             self.credits.remove(&credit);
-        }
-        while self.refutations.len() > (REFUTES_A_DAY * EXPERIENCE_DAYS) as usize {
-            self.refutations.pop_first();
         }
     }
 }

@@ -12,11 +12,13 @@ use std::time::Duration;
 use lymph_protocol::family::Family;
 use lymph_protocol::{NodeId, Subject, Timestamp};
 
+use crate::clock::{Step, Watch};
 use crate::fixed::{Fixed, decay};
 use crate::graph::{Changed, Graph, Index, Statement};
-use crate::ledger::{About, Ledger, Voice, Ways, Weights, rank_of};
+use crate::ledger::{About, Ledger, Voice, Ways, Weights};
 use crate::policy::{
-    CONFIRM_WITHIN, NODES_MAX, Parameters, RECORDS_MAX, REFUTING_BRANCHES, THROTTLE_PATHS,
+    CONFIRM_WITHIN, NODES_MAX, Parameters, RECORDS_MAX, REFUTING_BRANCHES, STRANGER_CREDITS_MAX,
+    STRANGERS_CREDITED, THROTTLE_PATHS,
 };
 use crate::record::{Counts, Network, Record, day_of};
 use crate::verdict::{self, Assessment, Level, Reporter, Rule};
@@ -35,6 +37,8 @@ const AT_ONCE: Timestamp = Timestamp::from_millis(1);
 const PASSED_AT_ONCE: usize = 5_000;
 /// Nodes that are weighed anew one by one; if there are more, all are.
 const MOVED_MAX: usize = 1_024;
+/// Dropped records that are remembered until somebody asks: all that there can be, twice.
+const FORGOTTEN_MAX: usize = 2 * RECORDS_MAX;
 /// Contributors that are remembered of one address.
 const CONTRIBUTORS_MAX: usize = 256;
 
@@ -65,7 +69,6 @@ pub struct Vouchee {
 /// Somebody who is not there for us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Hidden {
-    place: Option<Index>,
     is_muted: bool,
     /// They lie, until then; or their key is dead, for ever.
     barred_until: Timestamp,
@@ -75,7 +78,7 @@ struct Hidden {
 #[derive(Clone, Debug)]
 enum Stale {
     Nothing,
-    /// What lies behind the only one whose vouches changed.
+    /// What lies behind those whose vouches changed.
     Around(BTreeSet<NodeId>),
     All,
 }
@@ -98,19 +101,31 @@ enum Whose {
 #[derive(Clone, Debug)]
 struct Round {
     whose: Whose,
-    /// What something is done about is looked at first.
-    is_new: bool,
     left: usize,
     at: Option<Subject>,
+    /// The same for those about which something is done: they are looked at first.
+    active_left: usize,
+    active_at: Option<Subject>,
 }
 
 impl Default for Round {
     fn default() -> Self {
         Round {
             whose: Whose::These(BTreeSet::new()),
-            is_new: false,
             left: 0,
             at: None,
+            active_left: 0,
+            active_at: None,
+        }
+    }
+}
+
+impl Round {
+    /// How many addresses it passes in one go.
+    const fn at_once(&self) -> usize {
+        match self.whose {
+            Whose::Everybodys => RECHECKED_AT_ONCE,
+            Whose::These(_) => PASSED_AT_ONCE,
         }
     }
 }
@@ -157,13 +172,18 @@ pub struct Trust {
     graph: Graph,
     vouchees: BTreeMap<NodeId, (Vouchee, Option<Index>)>,
     hidden: BTreeMap<NodeId, Hidden>,
+    /// When who is barred, and not muted, is there again.
+    shown_at: BTreeSet<(Timestamp, NodeId)>,
     my_place: Option<Index>,
     view: View,
     stale: Stale,
     branches: BTreeMap<Branch, Fixed>,
     kappa: Fixed,
     weights: BTreeMap<NodeId, Weights>,
-    records: BTreeMap<NodeId, Record>,
+    /// A glance at them shares them.
+    records: Arc<BTreeMap<NodeId, Arc<Record>>>,
+    /// Whose record was dropped, since somebody asked.
+    forgotten: BTreeSet<NodeId>,
     qualities: BTreeMap<NodeId, (u32, [Fixed; 9])>,
     assumed: BTreeMap<NodeId, Counts>,
     earned: BTreeSet<NodeId>,
@@ -177,6 +197,7 @@ pub struct Trust {
     /// Counts up with every change of whom we believe.
     version: u64,
     day: u32,
+    watch: Watch,
 }
 
 impl Trust {
@@ -196,13 +217,15 @@ impl Trust {
             graph,
             vouchees: BTreeMap::new(),
             hidden: BTreeMap::new(),
+            shown_at: BTreeSet::new(),
             my_place,
             view: View::default(),
             stale: Stale::All,
             branches: BTreeMap::new(),
             kappa: Fixed::ZERO,
             weights: BTreeMap::new(),
-            records: BTreeMap::new(),
+            records: Arc::default(),
+            forgotten: BTreeSet::new(),
             qualities: BTreeMap::new(),
             assumed: BTreeMap::new(),
             earned: BTreeSet::new(),
@@ -214,6 +237,7 @@ impl Trust {
             goes_on_at: Timestamp::default(),
             version: 0,
             day: 0,
+            watch: Watch::default(),
         }
     }
 
@@ -248,10 +272,12 @@ impl Trust {
             graph: self.graph.clone(),
             vouchees: self.vouchees.clone(),
             hidden: self.hidden.clone(),
+            shown_at: BTreeSet::new(),
             view: self.view.clone(),
             branches: self.branches.clone(),
             weights: BTreeMap::new(),
-            records: self.records.clone(),
+            records: Arc::clone(&self.records),
+            forgotten: BTreeSet::new(),
             qualities: BTreeMap::new(),
             assumed: self.assumed.clone(),
             earned: self.earned.clone(),
@@ -293,8 +319,15 @@ impl Trust {
             if let Some(place) = place {
                 self.graph.unpin(place);
             }
+            self.ledger.demote(node);
             self.outdate();
         }
+    }
+
+    /// What a node is to us, if we vouch for it.
+    #[must_use]
+    pub fn vouchee(&self, node: NodeId) -> Option<Vouchee> {
+        self.vouchees.get(&node).map(|(vouchee, _)| *vouchee)
     }
 
     /// Whom this node vouches for.
@@ -320,33 +353,64 @@ impl Trust {
         if node == self.me {
             return;
         }
-        let place = match self.hidden.get(&node) {
-            Some(hidden) => hidden.place,
-            None => self.pin(node),
-        };
-        let nobody = Hidden {
-            place,
+        let before = self.hidden.get(&node).copied();
+        let mut hidden = before.unwrap_or(Hidden {
             is_muted: false,
             barred_until: Timestamp::default(),
-        };
-        let hidden = self.hidden.entry(node).or_insert(nobody);
-        let before = *hidden;
-        change(hidden);
-        if *hidden != before {
-            self.outdate();
+        });
+        change(&mut hidden);
+        if before != Some(hidden) {
+            self.hidden.insert(node, hidden);
+            if let Some(before) = before {
+                self.shown_at.remove(&(before.barred_until, node));
+            }
+            if !hidden.is_muted {
+                self.shown_at.insert((hidden.barred_until, node));
+            }
+            self.ledger.demote(node);
+            self.outdate_if_heard(node);
         }
         self.show_again(node, Timestamp::default());
     }
 
     /// Forget that somebody was hidden, if nothing hides them at a time.
     fn show_again(&mut self, node: NodeId, now: Timestamp) {
-        let hidden = self.hidden.get(&node);
-        if hidden.is_some_and(|hidden| !hidden.is_muted && hidden.barred_until <= now) {
-            let place = self.hidden.remove(&node).and_then(|hidden| hidden.place);
-            if let Some(place) = place {
-                self.graph.unpin(place);
-            }
+        let hidden = self.hidden.get(&node).copied();
+        if let Some(hidden) = hidden.filter(|it| !it.is_muted && it.barred_until <= now) {
+            self.hidden.remove(&node);
+            self.shown_at.remove(&(hidden.barred_until, node));
+            self.outdate_if_heard(node);
+        }
+    }
+
+    /// Whether somebody is there changes nothing, unless they are heard when they are: anybody can make as many keys as they
+    /// like and have them barred.
+    fn outdate_if_heard(&mut self, node: NodeId) {
+        let is_heard = |place: Index| {
+            let graph = &self.graph;
+            let mut into = graph
+                .into(place)
+                .iter()
+                .map(|edge| self.graph.id(edge.node));
+            into.any(|issuer| self.steps_to(issuer) < self.view.hops())
+        };
+        if self.vouchees.contains_key(&node)
+            || self.earned.contains(&node)
+            || self.graph.index(node).is_some_and(is_heard)
+        {
             self.outdate();
+        }
+    }
+
+    /// Steps from the nearest root, at least, once the graph is looked at anew.
+    fn steps_to(&self, node: NodeId) -> u8 {
+        let place = self.graph.index(node);
+        let steps = place.map_or(FAR, |place| self.view.distance(place));
+        match &self.stale {
+            Stale::Nothing => steps,
+            Stale::Around(these) if !these.contains(&node) => steps,
+            Stale::Around(_) => steps.min(1),
+            Stale::All => 0,
         }
     }
 
@@ -386,34 +450,43 @@ impl Trust {
 
     /// Who may be weighed otherwise when a node's vouches change: whom it reaches before and after.
     fn beyond(&self, issuer: NodeId) -> Beyond {
+        let steps = self.steps_to(issuer);
         let place = self.graph.index(issuer);
-        let near = place.filter(|place| self.view.distance(*place) < self.view.hops());
+        let near = place.filter(|_| steps < self.view.hops());
         match (&self.stale, near) {
-            (Stale::Around(_) | Stale::All, _) => Beyond::Many,
-            (Stale::Nothing, None) => Beyond::Nobody,
-            (Stale::Nothing, Some(place)) => {
-                let these = self.view.beyond(&self.graph, place, MOVED_MAX);
+            (Stale::All, _) => Beyond::Many,
+            (Stale::Nothing | Stale::Around(_), None) => Beyond::Nobody,
+            (Stale::Nothing | Stale::Around(_), Some(place)) => {
+                let these = self.view.beyond(&self.graph, place, steps, MOVED_MAX);
                 these.map_or(Beyond::Many, |these| {
-                    Beyond::These(
-                        these
-                            .into_iter()
-                            .map(|place| self.graph.id(place))
-                            .collect(),
-                    )
+                    let ids = these.into_iter().map(|place| self.graph.id(place));
+                    Beyond::These(ids.collect())
                 })
             }
         }
     }
 
     fn outdate_beyond(&mut self, issuer: NodeId, before: Beyond) {
-        self.stale = match (before, self.beyond(issuer)) {
+        let (mut these, others) = match (before, self.beyond(issuer)) {
             (Beyond::Nobody, Beyond::Nobody) => return,
-            (Beyond::These(mut these), Beyond::These(others)) => {
-                these.extend(others);
-                Stale::Around(these)
+            (Beyond::These(these), Beyond::These(others)) => (these, others),
+            // Who was not there is nobody's; and who is there no longer.
+            (Beyond::Nobody, Beyond::These(these)) | (Beyond::These(these), Beyond::Nobody) => {
+                (these, BTreeSet::new())
             }
-            _ => Stale::All,
+            (Beyond::Many, _) | (_, Beyond::Many) => return self.outdate(),
         };
+        these.extend(others);
+        match &mut self.stale {
+            Stale::Nothing => self.stale = Stale::Around(these),
+            Stale::Around(all) => {
+                all.extend(these);
+                if all.len() > 2 * MOVED_MAX {
+                    self.outdate();
+                }
+            }
+            Stale::All => {}
+        }
     }
 
     /// Forget the statements of those who have the least say here, a sixteenth of all, but of nobody who is within so many
@@ -448,14 +521,11 @@ impl Trust {
     }
 
     fn outdate_if_near(&mut self, changed: &Changed) {
-        let is_near = |issuer: &Index| self.view.distance(*issuer) < self.view.hops();
-        let is_stale = match self.stale {
-            Stale::Nothing => changed.issuers.iter().any(is_near),
-            // How near anybody is has changed already.
-            Stale::Around(_) => !changed.issuers.is_empty(),
-            Stale::All => true,
+        let is_near = |issuer: &Index| {
+            self.view.distance(*issuer) < self.view.hops()
+                || self.steps_to(self.graph.id(*issuer)) < self.view.hops()
         };
-        if is_stale {
+        if changed.issuers.iter().any(is_near) {
             self.outdate();
         }
     }
@@ -474,15 +544,13 @@ impl Trust {
         if self.my_place.is_none() {
             self.my_place = self.graph.pin(self.me);
         }
-        let vouchees = self.vouchees.iter_mut();
-        let hidden = self.hidden.iter_mut();
-        let places = vouchees.map(|(node, (_, place))| (node, place));
-        for (node, place) in places.chain(hidden.map(|(node, hidden)| (node, &mut hidden.place))) {
+        for (node, (_, place)) in &mut self.vouchees {
             if place.is_none() {
                 *place = self.graph.pin(*node);
             }
         }
-        let hidden = self.hidden.values().filter_map(|hidden| hidden.place);
+        let hidden = self.hidden.keys();
+        let hidden = hidden.filter_map(|node| self.graph.index(*node));
         let roots = self.vouchees.iter().filter_map(|(id, (vouchee, place))| {
             Some(Root {
                 index: (*place)?,
@@ -517,12 +585,13 @@ impl Trust {
 
     /// Look at every address again of which these speak.
     fn weigh_anew(&mut self, whose: Whose) {
-        match self.round.left {
-            0 => self.round.whose = whose,
+        match (self.round.left, self.round.active_left) {
+            (0, 0) => self.round.whose = whose,
             _ => self.round.whose.add(whose),
         }
         self.round.left = self.ledger.count();
-        self.round.is_new = true;
+        self.round.active_left = self.due_at.len();
+        self.goes_on_at = AT_ONCE;
     }
 
     fn count_branches(&mut self) {
@@ -653,19 +722,42 @@ impl Trust {
     /// What is known of a node at first hand.
     #[must_use]
     pub fn record(&self, node: NodeId) -> Option<&Record> {
-        self.records.get(&node)
+        self.records.get(&node).map(|record| &**record)
     }
 
     /// All first-hand records.
     pub fn records(&self) -> impl Iterator<Item = (NodeId, &Record)> {
-        self.records.iter().map(|(node, record)| (*node, record))
+        self.records.iter().map(|(node, record)| (*node, &**record))
     }
 
     /// What was kept of a node from an earlier run.
     pub fn restore_record(&mut self, node: NodeId, record: Record, now: Timestamp) {
         self.make_place_for_record(node, now);
-        self.records.insert(node, record);
+        self.forgotten.remove(&node);
+        Arc::make_mut(&mut self.records).insert(node, Arc::new(record));
         self.learned(node, now);
+    }
+
+    /// A node's record, to write to it.
+    fn record_mut(&mut self, node: NodeId, now: Timestamp) -> &mut Record {
+        self.make_place_for_record(node, now);
+        self.forgotten.remove(&node);
+        let record = Arc::make_mut(&mut self.records).entry(node).or_default();
+        Arc::make_mut(record)
+    }
+
+    fn forget_record(&mut self, node: NodeId, now: Timestamp) {
+        let is_gone = Arc::make_mut(&mut self.records).remove(&node).is_some();
+        if is_gone && self.forgotten.len() < FORGOTTEN_MAX {
+            self.forgotten.insert(node);
+        }
+        self.learned(node, now);
+    }
+
+    /// Whose record was dropped, for lack of room or because it is old, since this was asked last: whoever keeps records
+    /// elsewhere keeps these no longer.
+    pub fn take_forgotten(&mut self) -> Vec<NodeId> {
+        std::mem::take(&mut self.forgotten).into_iter().collect()
     }
 
     /// Go by these counts of a node, whatever was seen: for a question "what if".
@@ -678,6 +770,19 @@ impl Trust {
     pub fn assume_strangers(&mut self, nodes: impl Iterator<Item = NodeId>) {
         self.earned = nodes.collect();
         self.outdate();
+    }
+
+    /// Hear all of these about an address at once, also more than are kept of one: for a question "what if".
+    pub fn assume_voices(
+        &mut self,
+        subject: Subject,
+        voices: impl Iterator<Item = Voice>,
+        now: Timestamp,
+    ) {
+        self.ledger.lift_voices_max();
+        for voice in voices.filter(|voice| voice.by != self.me) {
+            self.ledger.hear(subject, voice, Fixed::ZERO, now);
+        }
     }
 
     /// What a node's word is worth today, and the lowest it was since a day.
@@ -757,8 +862,7 @@ impl Trust {
         others.sort_unstable();
         // Some at once: it takes a look at all of them.
         for (_, node) in others.iter().take(RECORDS_MAX / 32) {
-            self.records.remove(node);
-            self.learned(*node, now);
+            self.forget_record(*node, now);
         }
     }
 
@@ -767,28 +871,43 @@ impl Trust {
         let Some(about) = self.ledger.about(subject) else {
             return Vec::new();
         };
+        // What could be anybody's word, or is taken back, proves nothing when it comes true.
+        let is_fresh = |heard_at| heard_at <= now && now.since(heard_at) <= CONFIRM_WITHIN;
+        let me = self.me;
+        let proves = |voice: &&Voice| {
+            is_fresh(voice.heard_at) && !voice.is_retracted && !voice.is_spoofable && voice.by != me
+        };
         // When each author was first heard about it.
         let mut first: BTreeMap<NodeId, Timestamp> = BTreeMap::new();
-        for voice in &about.voices {
+        for voice in about.voices.iter().filter(proves) {
             let at = first.entry(voice.by).or_insert(voice.heard_at);
             *at = (*at).min(voice.heard_at);
         }
-        let mut credited = Vec::new();
-        for voice in about.voices.clone() {
-            let is_fresh = voice.heard_at <= now && now.since(voice.heard_at) <= CONFIRM_WITHIN;
-            // What could be anybody's word, or is taken back, proves nothing when it comes true.
-            if !is_fresh || voice.is_retracted || voice.is_spoofable || voice.by == self.me {
-                continue;
+        let mut first: Vec<_> = first.into_iter().map(|(node, at)| (at, node)).collect();
+        first.sort_unstable();
+        let (mut credited, mut heard, mut strangers) = (Vec::new(), Vec::new(), 0);
+        for (at, node) in first {
+            let weights = self.weights(node);
+            let is_heard = weights.iter().any(|(_, weight)| *weight > Fixed::ZERO);
+            // A crowd takes nothing from those who are heard, and no more than a little of our memory.
+            let earlier = heard.partition_point(|other| *other < at);
+            match is_heard {
+                true => heard.push(at),
+                false if strangers < STRANGERS_CREDITED => strangers += 1,
+                false => continue,
             }
-            let at = first[&voice.by];
-            let earlier = first.values().filter(|other| **other < at).count();
-            self.make_place_for_record(voice.by, now);
-            let record = self.records.entry(voice.by).or_default();
+            let is_by_vouches = |(branch, _): &(Branch, Fixed)| *branch != Branch::Strangers;
+            let is_known = weights.iter().any(is_by_vouches);
+            let record = self.record_mut(node, now);
             if record.confirm(subject, earlier, now) {
-                credited.push(voice.by);
-                self.learned(voice.by, now);
+                if !is_known {
+                    record.keep_credits(STRANGER_CREDITS_MAX);
+                }
+                credited.push(node);
+                self.learned(node, now);
             }
         }
+        credited.sort_unstable();
         credited
     }
 
@@ -804,8 +923,7 @@ impl Trust {
             if vouchee.is_some_and(|(vouchee, _)| vouchee.kin == Kin::Sibling) {
                 continue;
             }
-            self.make_place_for_record(node, now);
-            if self.records.entry(node).or_default().refute(subject, now) {
+            if self.record_mut(node, now).refute(subject, now) {
                 refuted.push(node);
                 self.learned(node, now);
             }
@@ -817,7 +935,8 @@ impl Trust {
 
     // Reports, and what follows.
 
-    /// Somebody reports an address. What follows, if anything changes or the address is at a level still.
+    /// Somebody reports an address. What follows, if anything changes, or the address is at a level still and their word
+    /// counts for something.
     pub fn hear(&mut self, subject: Subject, voice: Voice, now: Timestamp) -> Option<Change> {
         if voice.by == self.me {
             return None;
@@ -829,18 +948,24 @@ impl Trust {
             let of = |old: &Voice| (old.by, old.family);
             voices.binary_search_by_key(&of(&voice), of).is_ok()
         });
-        let rank = rank_of(weights.iter().map(|(_, weight)| *weight).sum());
-        let (is_new, dropped) = self.ledger.hear(subject, voice, rank, now);
+        let weight = weights.iter().map(|(_, weight)| *weight).sum();
+        let (is_new, dropped) = self.ledger.hear(subject, voice, weight, now);
         if let Some(dropped) = dropped.filter(|dropped| *dropped != subject) {
             self.ledger.leave(dropped);
         }
         if !is_new {
             return None;
         }
+        if !is_again && weights.is_empty() && self.is_weighed() {
+            return None;
+        }
+        let quality = self.quality(voice.by, voice.heard_at, now);
+        let evidence = verdict::evidence(&voice, quality, &self.parameters, now);
+        let is_news = !weights.is_empty() && evidence > Fixed::ZERO;
         match !is_again && self.is_too_little(subject, &voice, &weights, now) {
             true => self.ledger.about(subject).and_then(|about| {
                 let level = about.level;
-                (level > Level::Clear).then_some(Change {
+                (is_news && level > Level::Clear).then_some(Change {
                     subject,
                     from: level,
                     to: level,
@@ -848,8 +973,13 @@ impl Trust {
                     until: about.until,
                 })
             }),
-            false => self.look(subject, now, true),
+            false => self.look(subject, now, is_news),
         }
+    }
+
+    /// Whether each address was looked at since whom we believe changed last.
+    const fn is_weighed(&self) -> bool {
+        matches!(self.stale, Stale::Nothing) && self.round.left == 0 && self.round.active_left == 0
     }
 
     /// Whether one voice more cannot lift an address to the next level, however the others are looked at: evidence falls by
@@ -862,8 +992,7 @@ impl Trust {
         now: Timestamp,
     ) -> bool {
         let kin = self.vouchees.get(&voice.by).map(|(vouchee, _)| vouchee.kin);
-        let is_weighed = matches!(self.stale, Stale::Nothing) && self.round.left == 0;
-        if !is_weighed || kin == Some(Kin::Sibling) {
+        if !self.is_weighed() || kin == Some(Kin::Sibling) {
             return false;
         }
         let quality = self.quality(voice.by, voice.heard_at, now);
@@ -912,6 +1041,18 @@ impl Trust {
             false => Vec::new(),
         };
         (self.look(subject, now, false), refuted)
+    }
+
+    /// Forget all that was said but this: what rests on the rest is looked at in the next tick.
+    pub fn keep_voices(&mut self, keep: impl Fn(&Voice) -> bool) {
+        for subject in self.ledger.keep(keep) {
+            self.ledger.leave(subject);
+            if let Some(due) = self.due_at.get_mut(&subject) {
+                self.due.remove(&(*due, subject));
+                self.due.insert((AT_ONCE, subject));
+                *due = AT_ONCE;
+            }
+        }
     }
 
     /// Whether those who take back what they said of an address are as independent of each other as those must be who
@@ -1175,43 +1316,47 @@ impl Trust {
         })
     }
 
-    /// Time has passed, or whom we believe has changed: what follows.
-    pub fn tick(&mut self, now: Timestamp) -> Vec<Change> {
-        let changed = self.graph.forget_before(now);
-        self.outdate_if_near(&changed);
-        let barred: Vec<_> = self
-            .hidden
-            .iter()
-            .filter(|(_, hidden)| !hidden.is_muted && hidden.barred_until <= now)
-            .map(|(node, _)| *node)
-            .collect();
-        for node in barred {
-            self.show_again(node, now);
-        }
-        if day_of(now) != self.day {
-            self.day = day_of(now);
-            let nodes: Vec<_> = self.records.keys().copied().collect();
-            for node in nodes {
-                let record = self.records.get_mut(&node);
-                if record.is_some_and(|record| record.forget_before(day_of(now))) {
-                    self.records.remove(&node);
-                }
-                self.learned(node, now);
+    /// The clock was set: what was noted down by it moves along.
+    pub fn clock_stepped(&mut self, before: Timestamp, now: Timestamp) {
+        let step = Step { before, now };
+        self.ledger.step(step);
+        self.shown_at.clear();
+        for (node, hidden) in &mut self.hidden {
+            hidden.barred_until = step.moved(hidden.barred_until);
+            if !hidden.is_muted {
+                self.shown_at.insert((hidden.barred_until, *node));
             }
         }
+        let due = std::mem::take(&mut self.due_at).into_iter();
+        self.due_at = due
+            .map(|(subject, due)| (subject, step.moved(due)))
+            .collect();
+        let due = self.due_at.iter().map(|(subject, due)| (*due, *subject));
+        self.due = due.collect();
+        // What others say of when it was is older or younger now.
+        self.qualities.clear();
+        self.weigh_anew(Whose::Everybodys);
+    }
+
+    /// Time has passed, or whom we believe has changed: what follows.
+    pub fn tick(&mut self, now: Timestamp) -> Vec<Change> {
+        if self.watch.look(now) {
+            self.forget_before(now);
+        }
         self.refresh();
-        let mut subjects: BTreeSet<Subject> = self.ledger.forget_before(now);
+        let mut subjects: BTreeSet<Subject> = self.ledger.forget_before(now, PASSED_AT_ONCE);
         for subject in &subjects {
             self.ledger.leave(*subject);
         }
-        if std::mem::take(&mut self.round.is_new) {
-            // What rests on somebody who is believed no longer ends at once.
-            let due = self.due_at.keys().copied();
-            subjects.extend(due.filter(|subject| self.is_of_concern(*subject)));
-        }
-        while let Some((due, subject)) = self.due.first().copied()
-            && due <= now
-        {
+        // That somebody says no more about whom nothing is done changes nothing.
+        subjects.retain(|subject| self.due_at.contains_key(subject));
+        // What rests on somebody who is believed no longer ends at once.
+        subjects.extend(self.next_active());
+        for _ in 0..RECHECKED_AT_ONCE {
+            let Some((_, subject)) = self.due.first().filter(|(due, _)| *due <= now).copied()
+            else {
+                break;
+            };
             self.due.pop_first();
             self.due_at.remove(&subject);
             subjects.insert(subject);
@@ -1226,6 +1371,48 @@ impl Trust {
             .collect()
     }
 
+    fn forget_before(&mut self, now: Timestamp) {
+        let changed = self.graph.forget_before(now);
+        self.outdate_if_near(&changed);
+        while let Some((_, node)) = self.shown_at.first().filter(|(at, _)| *at <= now).copied() {
+            self.show_again(node, now);
+        }
+        if day_of(now) != self.day {
+            self.day = day_of(now);
+            let nodes: Vec<_> = self.records.keys().copied().collect();
+            for node in nodes {
+                let is_old = |record: &Arc<Record>| record.is_over(day_of(now));
+                if self.records.get(&node).is_some_and(is_old) {
+                    self.forget_record(node, now);
+                    continue;
+                }
+                let record = Arc::make_mut(&mut self.records).get_mut(&node);
+                if let Some(record) = record.filter(|record| record.has_old(day_of(now))) {
+                    Arc::make_mut(record).forget_before(day_of(now));
+                }
+                self.learned(node, now);
+            }
+        }
+    }
+
+    /// The next of those about which something is done. It goes round as well, and ends with the next tick, which is due at
+    /// once.
+    fn next_active(&mut self) -> Vec<Subject> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let most = self.round.active_left.min(self.round.at_once());
+        let from = self.round.active_at.map_or(Unbounded, Excluded);
+        let behind = self.due_at.range((from, Unbounded));
+        let all = behind.chain(self.due_at.iter());
+        let mut next: Vec<_> = all.map(|(subject, _)| *subject).take(most).collect();
+        self.round.active_at = next.last().copied().or(self.round.active_at);
+        self.round.active_left = match next.is_empty() {
+            true => 0,
+            false => self.round.active_left.saturating_sub(next.len()),
+        };
+        next.retain(|subject| self.is_of_concern(*subject));
+        next
+    }
+
     fn is_of_concern(&self, subject: Subject) -> bool {
         let about = self.ledger.about(subject);
         about.is_some_and(|about| self.round.whose.concerns(about))
@@ -1234,11 +1421,7 @@ impl Trust {
     /// The next of the addresses that are to be looked at again. It goes round, so that each has its turn however often whom
     /// we believe changes.
     fn next_unlooked(&mut self) -> Vec<Subject> {
-        let at_once = match self.round.whose {
-            Whose::Everybodys => RECHECKED_AT_ONCE,
-            Whose::These(_) => PASSED_AT_ONCE,
-        };
-        let most = self.round.left.min(at_once);
+        let most = self.round.left.min(self.round.at_once());
         let mut next = self.ledger.after(self.round.at, most);
         if next.len() < most {
             // Behind the last comes the first.
@@ -1256,15 +1439,15 @@ impl Trust {
     /// When [`Trust::tick`] is due next, or the past if it is now.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        if !matches!(self.stale, Stale::Nothing) || self.round.is_new {
+        if !matches!(self.stale, Stale::Nothing) || self.round.active_left > 0 {
             return Some(AT_ONCE);
         }
-        let barred = self.hidden.values().filter(|hidden| !hidden.is_muted);
+        let by_clock = |due| self.watch.not_before(due);
         [
-            self.graph.next_deadline(),
+            self.graph.next_deadline().map(by_clock),
             self.ledger.next_deadline(),
             self.due.first().map(|(due, _)| *due),
-            barred.map(|hidden| hidden.barred_until).min(),
+            self.shown_at.first().map(|(at, _)| by_clock(*at)),
             Some(self.goes_on_at).filter(|_| self.round.left > 0),
         ]
         .into_iter()
@@ -1304,5 +1487,37 @@ fn remember_contributors(about: &mut About, assessment: &Assessment) {
         all.sort_unstable();
         all.truncate(CONTRIBUTORS_MAX);
         about.contributors = all.into_iter().map(|(_, node)| node).collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lymph_protocol::vouch::Minute;
+
+    use super::*;
+
+    #[test]
+    fn several_changes_are_looked_at_together() {
+        let (now, end) = (Timestamp::from_secs(1_000_000), Minute(100_000));
+        let node = |number: u8| NodeId::from_bytes([number; 32]);
+        let mut trust = Trust::new(node(0), Parameters::default());
+        for friend in 1..=3 {
+            let (kin, weight) = (Kin::Friend, 10_000);
+            assert!(trust.vouch_for(node(friend), Vouchee { kin, weight }));
+        }
+        trust.refresh();
+        for seq in 0..9 {
+            let (issuer, subject) = (1 + seq % 3, 10 + seq);
+            let statement = Statement {
+                issuer: node(issuer),
+                subject: node(subject),
+                weight: 10_000,
+                seq: seq.into(),
+                expires: end,
+                kept_until: end,
+            };
+            assert!(trust.hear_vouch(&statement, now));
+        }
+        assert!(matches!(&trust.stale, Stale::Around(these) if these.len() == 9));
     }
 }

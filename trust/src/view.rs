@@ -156,13 +156,19 @@ impl View {
         }
     }
 
-    /// Everybody who can be reached from a node in as many steps as a walk has left there, the node itself left out; `None`
-    /// if these are more than so many.
-    pub(crate) fn beyond(&self, graph: &Graph, from: Index, most: usize) -> Option<Vec<Index>> {
+    /// Everybody who can be reached from a node in as many steps as a walk has left that came there in so many, the node
+    /// itself left out; `None` if these are more than so many.
+    pub(crate) fn beyond(
+        &self,
+        graph: &Graph,
+        from: Index,
+        steps: u8,
+        most: usize,
+    ) -> Option<Vec<Index>> {
         let mut seen = Between::default();
         seen.place(from);
         let mut done = 0;
-        for _ in self.distance(from)..self.hops {
+        for _ in steps..self.hops {
             let end = seen.nodes.len();
             for at in done..end {
                 for edge in graph.out(seen.nodes[at]) {

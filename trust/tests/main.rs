@@ -5,8 +5,10 @@
 //! * `invariants`: what holds in every mesh.
 //! * `reference`: the model again, slowly and as written.
 //! * `decisions`: who can have an address blocked, and who cannot.
+//! * `bounds`: what nobody can make a node do, whatever they send.
 //! * `voices`: what counts of all that one author says, and where a level begins.
 
+mod bounds;
 mod decisions;
 mod invariants;
 mod plan;

@@ -11,7 +11,6 @@ use lymph_protocol::vouch::Degree;
 use lymph_protocol::word::{Net as WireNet, Wish as FleetWish};
 use lymph_protocol::{NodeId, Timestamp};
 use lymph_scenarios::overflow::Overflow;
-use lymph_trust::Level;
 use sha2::{Digest, Sha256};
 
 use super::allowlist::{self, Allowed};
@@ -91,7 +90,7 @@ impl Engine {
             match effect {
                 Effect::Net(net) => actions.push(Action::Net(net)),
                 Effect::Save(kept) => {
-                    self.learn_kept(&kept);
+                    self.learn_kept(&kept, false);
                     actions.push(Action::Save(Record::Mesh(kept)));
                 }
                 Effect::Remove(key) => {
@@ -127,6 +126,9 @@ impl Engine {
             } => {
                 self.weigh_retraction(author, subject, family, seq, now, actions);
                 self.heard_retraction(standing, subject, actions);
+            }
+            Heard::Live { author, report } => {
+                self.weigh_report(author, &report, now, actions);
             }
             Heard::Vouch(statement) => self.heard_vouch(&statement, now),
             Heard::Barred { node, until } => self.heard_barred(node, until),
@@ -213,10 +215,7 @@ impl Engine {
             .shelf()
             .about(subject)
             .any(|(by, live)| !live.is_retracted && mesh.standing(by) == Standing::Sibling);
-        let by_others = self
-            .trust()
-            .is_some_and(|trust| trust.level(subject) == Level::Block);
-        if stands || by_others {
+        if stands || self.others_say(subject) {
             return;
         }
         if let Some(decision) = self
@@ -286,7 +285,10 @@ impl Engine {
                     target: Some(target),
                     ..Selection::default()
                 };
-                self.lift(&which, false_positive, now, actions);
+                let mut taken_back = self.lift(&which, false_positive, now, actions);
+                if false_positive {
+                    self.refute_lifted(&which, &mut taken_back, now, actions);
+                }
                 format!("unban of {target}")
             }
             FleetWish::AllowNet { net, comment } => {
@@ -619,6 +621,9 @@ impl Engine {
             }
         };
         self.with_mesh(now, actions, |_| effects);
+        if matches!(answer, MeshAnswer::Done(true)) {
+            self.forget_unheard();
+        }
         answer
     }
 
@@ -640,10 +645,11 @@ impl Engine {
         if self.mesh.is_none() || overflow.is_primed || self.protected.shield_of(target).is_some() {
             return;
         }
+        // Only what shuts the address out here: a slowed attacker is news to others still.
         let by_others = self
             .decisions
             .about(target)
-            .filter(|decision| decision.origin == Origin::Mesh);
+            .filter(|decision| decision.origin == Origin::Mesh && decision.kind == Kind::Ban);
         let seen = Seen {
             subject,
             family,

@@ -202,6 +202,13 @@ pub enum Heard {
         /// Who that is to us.
         standing: Standing,
     },
+    /// What was said before the operator wanted to hear it, and is still alive.
+    Live {
+        /// Who said it.
+        author: NodeId,
+        /// What.
+        report: Report,
+    },
     /// Somebody takes a report back.
     Retracted {
         /// Who.
@@ -589,13 +596,18 @@ impl Mesh {
         for key in self.shelf.forget_before(now) {
             effects.push(Effect::Remove(key));
         }
-        self.distrusted.retain(|_, until| *until > now);
+        let over = self.distrusted.iter().filter(|(_, until)| **until <= now);
+        for node in over.map(|(node, _)| *node).collect::<Vec<_>>() {
+            self.distrusted.remove(&node);
+            effects.push(Effect::Remove(KeptKey::Barred(node)));
+        }
         let is_over = |seq: u64| Timestamp::from_millis(seq) + limits::WORD_LIFE <= now;
         let over = self.lifted.iter().filter(|(_, seq)| is_over(**seq));
         for net in over.map(|(net, _)| *net).collect::<Vec<_>>() {
             self.lifted.remove(&net);
             effects.push(Effect::Remove(KeptKey::Lifted(net)));
         }
+        self.end_probations(now, effects);
         self.renew(now, effects);
         self.befriend_anew(now, effects);
         let behind = self.fleet.iter().flat_map(|fleet| &fleet.behind);
@@ -968,6 +980,9 @@ impl Mesh {
         let behind = behind.map(|node| Kept::Behind(*node));
         let away = self.away.iter();
         let away = away.map(|(node, away)| Kept::Away(*node, *away));
+        let barred = self.distrusted.iter();
+        let barred = barred.map(|(node, until)| Kept::Barred(*node, *until));
+        let away = away.chain(barred);
         let circles = self
             .circles
             .iter()

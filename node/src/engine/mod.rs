@@ -757,7 +757,7 @@ impl Engine {
             }
             Record::HeldOut(day, count) => self.restore_held_out(day, count, now),
             Record::Mesh(kept) => {
-                self.learn_kept(&kept);
+                self.learn_kept(&kept, true);
                 self.with_mesh(now, actions, |mesh| mesh.restore(kept, now));
                 false
             }

@@ -34,8 +34,11 @@ impl Engine {
                 which,
                 false_positive,
             } => {
-                let taken_back = self.lift(&which, false_positive, now, actions);
+                let mut taken_back = self.lift(&which, false_positive, now, actions);
                 self.note_lifted(&taken_back, which.target, now, actions);
+                if false_positive {
+                    self.refute_lifted(&which, &mut taken_back, now, actions);
+                }
                 Answer::Lifted(taken_back)
             }
             Request::Undo(id) => {
@@ -196,16 +199,24 @@ impl Engine {
                 taken_back.decisions.push(decision);
             }
         }
-        if false_positive {
-            // Those who said so were wrong, also if what rested on it has ended by itself.
-            let targets = taken_back.decisions.iter().map(|decision| decision.target);
-            let targets: BTreeSet<_> = targets.chain(which.target).collect();
-            for target in targets {
-                let refuted = self.refute(target, now, actions);
-                taken_back.refuted.extend(refuted);
-            }
-        }
         taken_back
+    }
+
+    /// Those who said so were wrong, also if what rested on it has ended by itself. After it is noted that it was lifted, or
+    /// what they said would count again at once.
+    pub(super) fn refute_lifted(
+        &mut self,
+        which: &Selection,
+        taken_back: &mut TakenBack,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) {
+        let targets = taken_back.decisions.iter().map(|decision| decision.target);
+        let targets: BTreeSet<_> = targets.chain(which.target).collect();
+        for target in targets {
+            let refuted = self.refute(target, now, actions);
+            taken_back.refuted.extend(refuted);
+        }
     }
 
     /// A ban that was lifted is over for the ladder as well; one that was wrong was no visit.

@@ -26,6 +26,7 @@ impl Engine {
         };
         self.detector = Detector::new(self.rules.clone(), self.settings.limits, self.seed);
         self.started_at = self.started_at.map(moved);
+        self.trust_clock_stepped(before, now);
 
         let of_this_run = self
             .decisions

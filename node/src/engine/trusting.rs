@@ -38,6 +38,8 @@ use super::{Action, Engine, Lifted, families, policy};
 const HELD_OUT_DAYS: u32 = 30;
 /// How often the mesh is told anew who is no stranger: it is worked out for thousands.
 const REACH_EVERY: Duration = Duration::from_secs(60);
+/// By then what others say has been heard again after a start, if they are there.
+const SETTLED_AFTER: Duration = Duration::from_secs(15 * 60);
 /// Names in a reason.
 const NAMES_MAX: usize = 4;
 
@@ -94,6 +96,10 @@ pub(super) struct Trusting {
     secret: u64,
     /// The version of trust at which the mesh was told who is no stranger, and when it is told next.
     reached: u64,
+    /// Whom this node believes has changed since it was looked at what rests on others' word.
+    is_belief_changed: bool,
+    /// When what stands since before the start is looked at.
+    settle_at: Option<Timestamp>,
     /// Counts up with what is learned at first hand; and what both were when peers were thought of last.
     learned: u64,
     thought_at: (u64, u64),
@@ -118,6 +124,8 @@ impl Trusting {
                 .collect(),
             secret,
             reached: 0,
+            is_belief_changed: false,
+            settle_at: None,
             learned: 0,
             thought_at: (0, 0),
             reach_at: Timestamp::from_millis(1),
@@ -186,24 +194,29 @@ impl Engine {
     }
 
     /// The operator's word about whom this node knows has changed.
-    pub(super) fn learn_kept(&mut self, kept: &Kept) {
+    pub(super) fn learn_kept(&mut self, kept: &Kept, is_restored: bool) {
         let Some(trusting) = &mut self.trusting else {
             return;
         };
         match kept {
             Kept::Known(node, known) => {
-                trusting.trust.vouch_for(
-                    *node,
-                    Vouchee {
-                        kin: kin_of(known.degree),
-                        weight: known.weight.0,
-                    },
-                );
+                let now = Vouchee {
+                    kin: kin_of(known.degree),
+                    weight: known.weight.0,
+                };
+                let before = trusting.trust.vouchee(*node);
+                trusting.trust.vouch_for(*node, now);
+                // Where somebody is and what they are called changes often, and nothing about whether they are believed.
+                if before.is_none_or(|before| before == now) {
+                    return;
+                }
             }
             Kept::Muted(node) => trusting.trust.mute(*node, true),
             Kept::Dead(node, _) => trusting.trust.bar(*node, Timestamp::MAX),
-            _ => {}
+            Kept::Barred(node, until) => trusting.trust.bar(*node, *until),
+            _ => return,
         }
+        trusting.is_belief_changed |= !is_restored;
     }
 
     /// See [`Engine::learn_kept`].
@@ -214,8 +227,9 @@ impl Engine {
         match key {
             KeptKey::Known(node) => trusting.trust.revoke(*node),
             KeptKey::Muted(node) => trusting.trust.mute(*node, false),
-            _ => {}
+            _ => return,
         }
+        trusting.is_belief_changed = true;
     }
 
     /// Somebody vouches for somebody, or no longer.
@@ -230,6 +244,7 @@ impl Engine {
     pub(super) fn heard_barred(&mut self, node: NodeId, until: Timestamp) {
         if let Some(trusting) = &mut self.trusting {
             trusting.trust.bar(node, until);
+            trusting.is_belief_changed = true;
         }
     }
 
@@ -294,6 +309,56 @@ impl Engine {
         for change in changes {
             self.follow(change, now, actions);
         }
+        self.look_at_what_stands(now, actions);
+    }
+
+    /// What rests on others' word and nobody stands for any more ends: when somebody is believed no longer; and, of what was
+    /// decided before a restart, when the reports were heard again and are too few.
+    fn look_at_what_stands(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+        let Some(trusting) = &mut self.trusting else {
+            return;
+        };
+        let settle_at = *trusting.settle_at.get_or_insert(now + SETTLED_AFTER);
+        let is_settling = settle_at <= now;
+        if is_settling {
+            trusting.settle_at = Some(Timestamp::MAX);
+        }
+        let is_changed = std::mem::take(&mut trusting.is_belief_changed);
+        if !is_changed && !is_settling {
+            return;
+        }
+        let by_mesh = self.decisions.iter().filter(|decision| {
+            decision.origin == Origin::Mesh && matches!(decision.kind, Kind::Ban | Kind::Throttle)
+        });
+        let stands: Vec<_> = by_mesh
+            .map(|decision| (decision.target, decision.kind))
+            .collect();
+        for (target, kind) in stands {
+            let Target::Subject(subject) = target else {
+                continue;
+            };
+            let Some(trust) = self.trust() else { return };
+            let is_heard_again = trust.voices(subject).next().is_some();
+            let level = trust.level(subject);
+            let is_said = match kind {
+                Kind::Ban => self.sibling_says(subject) || self.others_say(subject),
+                Kind::Throttle | Kind::Captcha => level >= Level::Throttle,
+            };
+            if !is_said && (is_changed || is_heard_again) {
+                self.lift_mesh(target, kind, actions);
+            }
+        }
+    }
+
+    /// Whether others' word is enough to shut an address out here, and is acted upon.
+    pub(super) fn others_say(&self, subject: Subject) -> bool {
+        let is_at_block = self
+            .trust()
+            .is_some_and(|trust| trust.level(subject) == Level::Block);
+        let needed = numbers::BLOCK_PATHS as usize;
+        is_at_block
+            && !self.is_held_out(subject)
+            && self.voices_since_lifted(Target::from(subject), subject) >= needed
     }
 
     /// Those who are right are listened to first, where the wire has to choose.
@@ -313,13 +378,55 @@ impl Engine {
         self.with_mesh(now, actions, |_| effects);
     }
 
+    /// The clock was put right, and the detector begins anew.
+    pub(super) fn trust_clock_stepped(&mut self, before: Timestamp, now: Timestamp) {
+        let Some(trusting) = &mut self.trusting else {
+            return;
+        };
+        //F trusting.trust.clock_stepped(before, now);
+        trusting.reach_at = now;
+        trusting.settle_at = trusting.settle_at.map(|at| match at {
+            Timestamp::MAX => at,
+            _ => now + SETTLED_AFTER,
+        });
+        let levels = trusting.trust.levels();
+        let primed: Vec<_> = levels.map(|(subject, _)| subject).collect();
+        for subject in primed {
+            let is_primed = !self.is_held_out(subject);
+            self.detector.prime(subject, is_primed);
+        }
+    }
+
+    /// The operator no longer listens to some: once only own machines are heard, only their word is kept.
+    pub(super) fn forget_unheard(&mut self) {
+        let (Some(trusting), Some(mesh)) = (&mut self.trusting, &self.mesh) else {
+            return;
+        };
+        let is_heard =
+            mesh.public().consume || mesh.circles().any(|(_, circle)| circle.consent.consume);
+        if !is_heard {
+            let is_sibling = |voice: &Voice| mesh.standing(voice.by) == Standing::Sibling;
+            //F trusting.trust.keep_voices(is_sibling);
+            trusting.is_belief_changed = true;
+        }
+    }
+
     /// When [`Engine::tick_trust`] is due.
     pub(super) fn trust_deadline(&self) -> Option<Timestamp> {
         let trusting = self.trusting.as_ref()?;
         let is_behind = trusting.trust.version() != trusting.reached;
         let reach_at = Some(trusting.reach_at).filter(|_| is_behind);
         let own = trusting.trust.next_deadline();
-        own.into_iter().chain(reach_at).min()
+        let settle_at = trusting.settle_at.or(Some(trusting.reach_at));
+        let settle_at = settle_at.filter(|at| *at < Timestamp::MAX);
+        let at_once = trusting
+            .is_belief_changed
+            .then_some(Timestamp::from_millis(1));
+        own.into_iter()
+            .chain(reach_at)
+            .chain(settle_at)
+            .chain(at_once)
+            .min()
     }
 
     /// An address is at another level, or was spoken of again.
@@ -452,12 +559,22 @@ impl Engine {
     /// How many nodes have spoken of an address since the operator lifted what stood about it.
     fn voices_since_lifted(&self, target: Target, subject: Subject) -> usize {
         let lifted = self.lifted_under(target);
-        let voices = self
-            .trusting
-            .iter()
-            .flat_map(|trusting| trusting.trust.voices(subject));
-        let since = voices.filter(|voice| !voice.is_retracted && voice.seq > lifted);
-        since.map(|voice| voice.by).collect::<BTreeSet<_>>().len()
+        if lifted == 0 {
+            return usize::MAX;
+        }
+        let Some(trust) = self.trust() else { return 0 };
+        let since = trust
+            .voices(subject)
+            .filter(|voice| !voice.is_retracted && !voice.is_spoofable && voice.seq > lifted);
+        let since: BTreeSet<_> = since.map(|voice| voice.by).collect();
+        // Whoever is not believed lifts nothing the operator has put down.
+        let mut glance = trust.glance(None);
+        let gate = trust.parameters().gate_quality;
+        let counts = |node: &&NodeId| {
+            trust.counts(**node, self.last_now).quality() >= gate
+                && !glance.weights(**node).is_empty()
+        };
+        since.iter().filter(counts).count()
     }
 
     fn lift_mesh(&mut self, target: Target, kind: Kind, actions: &mut Vec<Action>) {

@@ -72,9 +72,9 @@ pub(super) fn answer(mut question: Question) -> Result<Answer> {
     question
         .reports
         .sort_by_key(|report| (std::cmp::Reverse(report.age_ms), report.clone()));
-    for (seq, report) in question.reports.iter().enumerate() {
-        trust.hear(SUBJECT, voice(report, seq as u64), NOW);
-    }
+    let voices = (0..).zip(&question.reports);
+    let voices: Vec<_> = voices.map(|(seq, report)| voice(report, seq)).collect();
+    trust.assume_voices(SUBJECT, voices.into_iter(), NOW);
     Ok(read(&mut trust, question))
 }
 

@@ -8,9 +8,7 @@ use lymph_protocol::family::Family;
 use serde::Deserialize;
 
 use lymph_trust::fixed::Fixed;
-use lymph_trust::policy::{
-    NODES_MAX, Parameters, REPORTS_MAX, VOICES_MAX, VOUCHES_MAX, VOUCHES_PER_ISSUER,
-};
+use lymph_trust::policy::{NODES_MAX, Parameters, REPORTS_MAX, VOUCHES_MAX, VOUCHES_PER_ISSUER};
 
 /// The branch of strangers, as the answer names it: nobody else may be called so.
 pub(super) const STRANGERS: &str = "★";
@@ -288,12 +286,6 @@ impl Question {
                 is_rule_known: report.rule_known.unwrap_or(true),
                 family,
             });
-        }
-        if self.reports.len() > VOICES_MAX {
-            self.note(format!(
-                "{} reports about one address: a node keeps {VOICES_MAX}, of those whom it believes most",
-                self.reports.len()
-            ));
         }
         Ok(())
     }

@@ -625,6 +625,40 @@ fn what_is_unclear_is_an_error_that_says_where() {
 }
 
 #[test]
+fn a_crowd_says_no_more_than_a_branch_can_and_is_heard_whole() {
+    // Some friends were fooled into vouching for four hubs, each of which vouches for 200: 0.2 for a hub, and 0.8 / 200 of
+    // that for each of them.
+    for (fooled, verdict) in [(1, "prime"), (2, "throttle"), (3, "block")] {
+        let mut vouches = vouches("me>a me>b me>c").as_array().cloned().unwrap();
+        let mut reports = Vec::new();
+        for friend in ["a", "b", "c"].into_iter().take(fooled) {
+            for hub in 0..4 {
+                let hub = format!("{friend}{hub}");
+                vouches.push(json!({"from": friend, "to": hub, "weight": 1}));
+                for sybil in 0..200 {
+                    let sybil = format!("{hub}-{sybil}");
+                    vouches.push(json!({"from": hub, "to": sybil, "weight": 1}));
+                    reports.push(json!({"by": sybil, "age_s": 0, "evidence": "handshake"}));
+                }
+            }
+        }
+        let is = ask(&json!({"ego": "me", "vouches": vouches, "reports": reports}));
+        let count = f64::from(u32::try_from(fooled).unwrap());
+        compare(
+            &is,
+            &json!({
+                "T": {"a": {"a0": 0.2, "a3-199": 0.2 * 0.8 / 200.0}},
+                "e": {"a0-0": Q0, "a3-199": Q0},
+                // The sum of all is 0.64 q0 a branch, more than kappa.
+                "E": 0.02 * count, "paths": fooled, "verdict": verdict,
+            }),
+            "",
+        );
+        assert_eq!(is["e"].as_object().unwrap().len(), 800 * fooled);
+    }
+}
+
+#[test]
 fn names_mean_nothing() {
     let question = |a: &str, b: &str, c: &str| {
         let edge = |from: &str, to: &str| json!({"from": from, "to": to, "weight": 1});

@@ -312,8 +312,13 @@ impl StandingView {
             branches => format!("{branches} branches"),
         };
         let text = match (standing.must_be_fooled, standing.siblings) {
-            (Some(fooled), _) => format!(
-                "{branches}, {heard}: {fooled} of them must be fooled, by ways that share nobody, before somebody innocent can be blocked"
+            (Some(fooled), siblings) => format!(
+                "{branches}, {heard}: {fooled} of them must be fooled, by ways that share nobody, before somebody innocent can be blocked{}",
+                match siblings {
+                    0 => "",
+                    1 => ", or your other machine",
+                    _ => ", or one of your other machines",
+                }
             ),
             (None, 0) => format!(
                 "{branches}: what others say blocks nobody here, it only sharpens own detectors"
@@ -562,7 +567,7 @@ fn in_words(weighed: &Weighed, name: impl Fn(NodeId) -> String) -> String {
             }
         ),
         Some(Rule::Paths) => format!(
-            "blocked: it weighs as much as {blocking:.2} friends' word ({:.2} are needed), by {} that share nobody ({} are needed)",
+            "enough to block it: it weighs as much as {blocking:.2} friends' word ({:.2} are needed), by {} that share nobody ({} are needed)",
             words(weighed.evidence_needed),
             ways(assessment.strict_paths),
             weighed.ways_needed

@@ -316,14 +316,27 @@ impl Mesh {
             (standing, _) => standing,
         };
         let admitted = self.admission.verified(object, now, standing)?;
-        if admitted.equivocation.is_some() {
+        if let Some((one, other)) = admitted.equivocation {
             // Of strangers it does not matter much: nothing follows from what they say.
-            if self.known.contains_key(&author) || self.distrusted.len() < STRANGERS_MAX {
-                self.distrusted.insert(author, object.object().expires());
+            let counts = self.counts(author);
+            if counts || self.distrusted.len() < STRANGERS_MAX {
+                // Until both are over. What is not on the shelf any more lives no longer than anything of its kind.
+                let longest = match object.object().kind() {
+                    Kind::Vouch | Kind::Revocation | Kind::Contact => limits::VOUCH_LIFE_MAX,
+                    _ => limits::WORD_LIFE,
+                };
+                let before = [one, other].into_iter().filter(|id| *id != object.id());
+                let before = before.filter_map(|id| self.shelf.expires(id)).max();
+                let until = object.object().expires();
+                let until = until.max(before.unwrap_or(now + longest));
+                self.distrusted.insert(author, until);
+                if counts {
+                    effects.push(Effect::Save(Kept::Barred(author, until)));
+                }
                 effects.push(Effect::Notice(Notice::Equivocated(author)));
                 effects.push(Effect::Heard(Heard::Barred {
                     node: author,
-                    until: object.object().expires(),
+                    until,
                 }));
             }
             return Err(Refusal::Ignore(Why::Muted));
@@ -407,15 +420,25 @@ impl Mesh {
             }
             Object::Kill(kill) => {
                 let is_known = self.known.contains_key(&author);
-                if is_known || self.dead.len() < STRANGERS_MAX {
+                let counts = self.counts(author);
+                if counts && self.dead.len() >= STRANGERS_MAX {
+                    // Anybody can make keys and kill them; one that is believed matters more.
+                    let stranger = self.dead.keys().find(|node| !self.counts(**node)).copied();
+                    if let Some(stranger) = stranger {
+                        self.dead.remove(&stranger);
+                    }
+                }
+                if counts || self.dead.len() < STRANGERS_MAX {
                     self.dead.insert(author, *kill);
                     effects.push(Effect::Heard(Heard::Barred {
                         node: author,
                         until: Timestamp::MAX,
                     }));
                 }
-                if is_known {
+                if counts {
                     effects.push(Effect::Save(Kept::Dead(author, kill.successor)));
+                }
+                if is_known {
                     effects.push(Effect::Notice(Notice::KeyDied {
                         node: author,
                         successor: kill.successor,
@@ -446,9 +469,24 @@ impl Mesh {
         }
     }
 
+    /// Whether what a node says counts here: we know it, or hear it through those we know.
+    fn counts(&self, node: NodeId) -> bool {
+        self.known.contains_key(&node) || self.reach.contains_key(&node)
+    }
+
     /// Who vouches for whom, as trust counts it.
     fn heard_vouch(&self, object: &Verified<Object>, effects: &mut Vec<Effect>) {
-        let (subject, weight, seq, issued, expires) = match object.object() {
+        self.heard_vouch_of(object.author(), object.object(), object.audience(), effects);
+    }
+
+    fn heard_vouch_of(
+        &self,
+        author: NodeId,
+        object: &Object,
+        audience: Audience,
+        effects: &mut Vec<Effect>,
+    ) {
+        let (subject, weight, seq, issued, expires) = match object {
             Object::Vouch(vouch) => (
                 vouch.subject,
                 vouch.weight.0,
@@ -465,11 +503,11 @@ impl Mesh {
             ),
             _ => return,
         };
-        if !self.consumes(object.audience()) && !self.known.contains_key(&object.author()) {
+        if !self.consumes(audience) && !self.known.contains_key(&author) {
             return;
         }
         effects.push(Effect::Heard(Heard::Vouch(lymph_trust::Statement {
-            issuer: object.author(),
+            issuer: author,
             subject,
             weight,
             seq,
@@ -929,6 +967,9 @@ impl Mesh {
                     self.silenced = Some(Silenced::Dead);
                 }
             }
+            Kept::Barred(node, until) => {
+                self.distrusted.insert(node, until);
+            }
             Kept::Fleet(secret, epoch) => {
                 self.fleet = Some(super::fleet::Fleet::new(secret, epoch));
             }
@@ -1044,6 +1085,9 @@ impl Mesh {
         if !consent.publish {
             self.reporting.forget(audience);
         }
+        if consent.consume && !before.contains(&audience) {
+            self.hear_what_is_there(audience, now, &mut effects);
+        }
         if consent.consume {
             for peer in self.connected.iter().copied() {
                 let is_known = self.transports.contains_key(&peer);
@@ -1066,6 +1110,20 @@ impl Mesh {
             }
         }
         (true, effects)
+    }
+
+    /// What was passed on for others and not listened to counts from now on.
+    fn hear_what_is_there(&self, audience: Audience, now: Timestamp, effects: &mut Vec<Effect>) {
+        for kind in [Kind::Vouch, Kind::Revocation] {
+            for (author, bytes) in self.shelf.of_kind(audience, kind) {
+                // Only what was checked is on the shelf.
+                if let Ok(signed) = Signed::parse(bytes, audience) {
+                    self.heard_vouch_of(author, signed.unverified(), audience, effects);
+                }
+            }
+        }
+        let live = self.shelf.live_of(audience, now);
+        effects.extend(live.map(|(author, report)| Effect::Heard(Heard::Live { author, report })));
     }
 
     /// Leave a circle: nothing of it is heard or said any more.

@@ -39,6 +39,8 @@ pub enum Kept {
     Behind(NodeId),
     /// A node that was sent away from the fleet or left it, and how.
     Away(NodeId, Away),
+    /// A node that said different things under one number, and until when it is not believed.
+    Barred(NodeId, Timestamp),
 }
 
 /// How a node has left the fleet.
@@ -77,6 +79,8 @@ pub enum KeptKey {
     Behind(NodeId),
     /// A node that was sent away from the fleet or left it.
     Away(NodeId),
+    /// A node that said different things under one number.
+    Barred(NodeId),
 }
 
 impl Kept {
@@ -96,6 +100,7 @@ impl Kept {
             Kept::Lifted(net, _) => KeptKey::Lifted(*net),
             Kept::Behind(node) => KeptKey::Behind(*node),
             Kept::Away(node, _) => KeptKey::Away(*node),
+            Kept::Barred(node, _) => KeptKey::Barred(*node),
         }
     }
 }
@@ -135,6 +140,9 @@ pub struct Known {
     pub vouches_until: Option<Minute>,
     /// Addresses at which it was met, the newest last.
     pub seen: Vec<IpAddr>,
+    /// It is new in a circle, and weighs less until it is not.
+    #[serde(default)]
+    pub is_on_probation: bool,
 }
 
 impl Known {
@@ -154,6 +162,7 @@ impl Known {
             circle: None,
             vouches_until: None,
             seen: Vec::new(),
+            is_on_probation: degree == Degree::Member,
         }
     }
 }

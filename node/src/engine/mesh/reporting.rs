@@ -42,6 +42,8 @@ pub struct Seen {
     pub others_until: Option<Timestamp>,
 }
 
+/// What others shut out already is said again after so long at the latest: well before the report itself is over.
+const SUPPRESSED_MAX: Duration = Duration::from_secs(6 * 60 * 60);
 /// The public hears no sooner than this.
 const DELAY_MIN: Duration = Duration::from_secs(30);
 /// And about no later than this.
@@ -236,9 +238,9 @@ impl Mesh {
         if self.public.publish {
             let spread = DELAY_MAX.as_millis() as u64 - DELAY_MIN.as_millis() as u64;
             let delay = DELAY_MIN + Duration::from_millis(self.rng.below(spread));
-            let at = seen
-                .others_until
-                .map_or(now + delay, |until| until.max(now + delay));
+            let at = seen.others_until.map_or(now + delay, |until| {
+                until.min(now + SUPPRESSED_MAX).max(now + delay)
+            });
             let waiting = Waiting {
                 audience: Audience::Public,
                 report: report(limits::TTL_HOURS),

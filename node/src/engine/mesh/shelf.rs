@@ -288,6 +288,11 @@ impl Shelf {
             .map(|item| &item.bytes)
     }
 
+    /// When an object is over.
+    pub(super) fn expires(&self, id: ObjectId) -> Option<Timestamp> {
+        self.items.get(&id).map(|item| item.expires)
+    }
+
     /// The same, if others may hear of it.
     pub(super) fn envelope_for_others(&self, audience: Audience, id: ObjectId) -> Option<&Bytes> {
         let item = self.items.get(&id)?;
@@ -343,6 +348,18 @@ impl Shelf {
             .range(first..)
             .take_while(move |((about, _, _), _)| *about == subject);
         range.map(|((_, author, _), live)| (*author, live))
+    }
+
+    /// Live reports that were said to an audience.
+    pub(super) fn live_of(
+        &self,
+        audience: Audience,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (NodeId, Report)> + '_ {
+        let live = self.live.iter().filter(move |(_, live)| {
+            live.audience == audience && !live.is_retracted && live.report.expires() > now
+        });
+        live.map(|((_, author, _), live)| (*author, live.report))
     }
 
     /// Live reports of one author.

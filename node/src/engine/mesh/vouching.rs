@@ -14,6 +14,8 @@ use lymph_protocol::vouch::{Degree, Minute, Revocation, Vouch, VouchWeight};
 use super::kept::{Kept, Known};
 use super::{Effect, Mesh, Question};
 
+/// So long a new member of a circle weighs less: whoever joins to lie has to wait, and may be seen through.
+const PROBATION: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 /// A vouch is said again when less than this is left of it.
 const RENEW_BEFORE: Duration = Duration::from_secs(45 * 24 * 60 * 60);
 /// `status` warns when somebody's vouch for this node has less left than this.
@@ -38,6 +40,7 @@ impl Mesh {
         let new = || Known::new(Degree::Friend, weight, is_listed, now);
         let known = self.known.entry(node).or_insert_with(new);
         (known.weight, known.is_listed) = (weight, is_listed && known.degree != Degree::Sibling);
+        known.is_on_probation = false;
         effects.push(Effect::Save(Kept::Known(node, known.clone())));
         self.vouch_for(node, now, &mut effects);
         (true, effects)
@@ -142,6 +145,23 @@ impl Mesh {
                 objects: vec![self.for_all(vouch)],
             };
             self.ask(peer, Vec::new(), &ask, Question::Push, effects);
+        }
+    }
+
+    /// Whoever has been a member for long enough is believed like any other.
+    pub(super) fn end_probations(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        let members = self
+            .known
+            .iter_mut()
+            .filter(|(_, known)| known.is_on_probation && now.since(known.since) >= PROBATION);
+        let mut due = Vec::new();
+        for (node, known) in members {
+            (known.weight, known.is_on_probation) = (VouchWeight::ONE, false);
+            effects.push(Effect::Save(Kept::Known(*node, known.clone())));
+            due.push(*node);
+        }
+        for node in due {
+            self.vouch_for(node, now, effects);
         }
     }
 

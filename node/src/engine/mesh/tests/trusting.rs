@@ -47,6 +47,14 @@ impl Table {
         self.tick();
     }
 
+    fn says_object_refused(&mut self, n: usize, object: Object) {
+        let said = sign(&self.keypair(n), object, Audience::Public);
+        let topic = Audience::Public.topic(said.object().channel(), 1);
+        let from = self.machines[n].transport;
+        let verdict = self.frame(0, from, &topic, said.bytes());
+        assert_ne!(verdict, Judgement::Accept);
+    }
+
     fn vouches(&mut self, n: usize, subject: NodeId) {
         let vouch = Vouch {
             subject,
@@ -459,6 +467,35 @@ fn what_only_a_lowered_threshold_caught_is_told_to_nobody() {
 }
 
 #[test]
+fn the_members_of_a_circle_are_one_voice_and_new_ones_a_soft_one() {
+    let mut table = Table::new(5);
+    table.machines[0].settings.holdout = 0;
+    table.restart(0);
+    let (text, _) = table.invite(0, Relation::Circle, 10, HOUR);
+    for member in 1..=4 {
+        let progress = table.join(member, &text).unwrap();
+        assert!(matches!(progress, Progress::Done(_)), "{progress:?}");
+    }
+    table.share(0, Consent::BOTH);
+    table.run(MINUTE);
+    let weights = |table: &Table| {
+        let vouchees = table.engine(0).trust().unwrap().vouchees();
+        let all = vouchees.map(|(_, vouchee)| (vouchee.kin, vouchee.weight));
+        all.collect::<BTreeSet<_>>()
+    };
+    assert_eq!(weights(&table), [(lymph_trust::Kin::Member, 2_500)].into());
+    for member in 1..=4 {
+        table.says(member, EVIL);
+    }
+    assert_eq!(table.state(EVIL), PRIMED, "bad members are one liar");
+    (1..=4).for_each(|member| table.kill(member));
+    (0..15).for_each(|_| table.run(HOUR * 24));
+    assert_eq!(weights(&table), [(lymph_trust::Kin::Member, 10_000)].into());
+    table.restart(0);
+    assert_eq!(weights(&table), [(lymph_trust::Kin::Member, 10_000)].into());
+}
+
+#[test]
 fn friends_of_friends_have_room_apart_from_strangers() {
     let mut table = friends(2);
     let [honest, stranger] = [0x71, 0x72].map(|number| Keypair::from_secret(&[number; 32]));
@@ -493,6 +530,227 @@ fn friends_of_friends_have_room_apart_from_strangers() {
     table.ask_mesh(0, MeshRequest::Revoke(friend));
     table.run(MINUTE * 2);
     assert_eq!(standing(&table, &honest), Standing::Stranger);
+}
+
+/// A sibling's old ban, and one that was decided before a restart: what rests on somebody ends with the belief in them.
+#[test]
+fn what_stands_for_long_ends_with_the_belief_too() {
+    let mut table = friends(3);
+    let sibling = table.add(MeshLimits::default());
+    table.pair(0, sibling, Relation::Fleet);
+    let said = Report {
+        slot: Slot::of(table.now),
+        ttl_hours: 168,
+        ..report("5.9.1.9", table.now.millis() + 1)
+    };
+    let fleet = table.mesh(0).fleet().unwrap();
+    let object = sign(&table.keypair(sibling), Object::Report(said), fleet);
+    let topic = fleet.topic(object.object().channel(), 1);
+    let sealed = table.mesh(sibling).fleet.as_ref().unwrap().secret.clone();
+    let sealed = sealed.seal(object.bytes());
+    let from = table.machines[sibling].transport;
+    assert_eq!(table.frame(0, from, &topic, &sealed), Judgement::Accept);
+    assert!(table.banned(0, "5.9.1.9").is_some());
+    table.kill(sibling);
+    (0..3).for_each(|_| table.run(HOUR * 24));
+    assert!(
+        table.banned(0, "5.9.1.9").is_some(),
+        "it holds as long as it lives"
+    );
+    let id = table.id(sibling);
+    table.ask_mesh(0, MeshRequest::Expel(id, [9; 32]));
+    table.tick();
+    assert_eq!(
+        table.banned(0, "5.9.1.9"),
+        None,
+        "and ends with the sibling"
+    );
+
+    // Shut out before a restart, and one of the three is believed no longer after it.
+    for friend in [1, 2, 3] {
+        table.says(friend, EVIL);
+    }
+    assert!(table.banned(0, EVIL).is_some());
+    table.restart(0);
+    table.tick();
+    assert!(table.banned(0, EVIL).is_some(), "a restart lifts nothing");
+    let friend = table.id(1);
+    table.ask_mesh(0, MeshRequest::Revoke(friend));
+    table.tick();
+    assert_eq!(table.banned(0, EVIL), None);
+}
+
+#[test]
+fn what_was_decided_before_a_restart_is_looked_at_once_it_is_heard_again() {
+    for (again, expected) in [(2, false), (3, true), (0, true)] {
+        let mut table = friends(3);
+        for friend in [1, 2, 3] {
+            table.says(friend, EVIL);
+        }
+        table.restart(0);
+        // Nobody else is there to hand over what was said.
+        (1..=3).for_each(|friend| table.kill(friend));
+        for friend in 1..=again {
+            table.says(friend, EVIL);
+        }
+        table.run(MINUTE * 16);
+        assert_eq!(
+            table.banned(0, EVIL).is_some(),
+            expected,
+            "{again} say so again"
+        );
+    }
+}
+
+#[test]
+fn strangers_bring_nothing_back_that_the_operator_lifted() {
+    let mut table = friends(4);
+    for friend in [1, 2, 3, 4] {
+        table.says(friend, EVIL);
+    }
+    table.unban(0, EVIL, false);
+    let now = table.now;
+    for number in 0..20 {
+        let said = Report {
+            slot: Slot::of(now),
+            ..report(EVIL, now.millis() + 60_000)
+        };
+        let engine = table.machines[0].engine.as_mut().unwrap();
+        let stranger = Keypair::from_secret(&[0xa0 + number; 32]).id();
+        let mut actions = Vec::new();
+        engine.weigh_report(stranger, &said, now, &mut actions);
+        table.act(0, &actions);
+    }
+    assert!(!table.throttled(EVIL) && table.banned(0, EVIL).is_none());
+    // Nor do those who were just said to be wrong, within the same command.
+    let mut table = friends(4);
+    for (friend, day) in [(1, 1), (2, 1), (1, 2), (2, 2)] {
+        let who = format!("5.{}.1.1", 20 + day);
+        table.says(friend, &who);
+        table.detect(0, &who);
+        table.unban(0, &who, false);
+    }
+    for friend in [1, 2, 3, 4] {
+        table.says(friend, EVIL);
+    }
+    table.unban(0, EVIL, true);
+    assert!(!table.throttled(EVIL) && table.banned(0, EVIL).is_none());
+}
+
+#[test]
+fn a_slowed_attacker_is_still_news_to_others() {
+    let mut table = friends(2);
+    for friend in [1, 2] {
+        table.says_as(friend, EVIL, Family::WEB_SCAN, Evidence::Handshake);
+    }
+    assert!(table.throttled(EVIL));
+    table.detect(0, EVIL);
+    table.run(MINUTE * 6);
+    assert_eq!(table.public_reports(0).len(), 1);
+}
+
+#[test]
+fn dead_keys_of_strangers_leave_room_for_those_that_count() {
+    let mut table = friends(1);
+    let [near, stranger] = [0x71, 0x72].map(|number| Keypair::from_secret(&[number; 32]));
+    table.vouches(1, near.id());
+    table.run(MINUTE * 2);
+    let kill = Object::Kill(Kill {
+        issued: Minute::of(table.now),
+        successor: None,
+    });
+    let engine = table.machines[0].engine.as_mut().unwrap();
+    let mesh = engine.mesh.as_mut().unwrap();
+    for n in 0..4_096_u32 {
+        let mut id = [3; 32];
+        id[..4].copy_from_slice(&n.to_be_bytes());
+        let none = Kill {
+            issued: Minute(1),
+            successor: None,
+        };
+        mesh.dead.insert(NodeId::from_bytes(id), none);
+    }
+    for (key, is_heard) in [(&stranger, false), (&near, true)] {
+        let said = sign(key, kill.clone(), Audience::Public);
+        let topic = Audience::Public.topic(said.object().channel(), 1);
+        let from = table.machines[1].transport;
+        table.frame(0, from, &topic, said.bytes());
+        let is_dead = table.mesh(0).standing(key.id()) == Standing::Muted;
+        assert_eq!(is_dead, is_heard);
+    }
+    assert!(table.mesh(0).dead.len() <= 4_096);
+    table.restart(0);
+    assert_eq!(
+        table.mesh(0).standing(near.id()),
+        Standing::Muted,
+        "and it is kept"
+    );
+}
+
+#[test]
+fn who_says_two_things_is_not_believed_again_after_a_restart() {
+    let mut table = friends(1);
+    // The one that was said first lives longer.
+    for (weight, hours) in [(10_000, 24), (5_000, 1)] {
+        let vouch = Vouch {
+            subject: NodeId::from_bytes([8; 32]),
+            degree: Degree::Friend,
+            weight: VouchWeight(weight),
+            issued: Minute::of(table.now),
+            expires: Minute::of(table.now + HOUR * hours),
+            seq: NOW.millis() + 7,
+        };
+        let said = sign(&table.keypair(1), Object::Vouch(vouch), Audience::Public);
+        let topic = Audience::Public.topic(said.object().channel(), 1);
+        let from = table.machines[1].transport;
+        table.frame(0, from, &topic, said.bytes());
+    }
+    let liar = table.id(1);
+    assert_eq!(table.mesh(0).standing(liar), Standing::Muted);
+    table.restart(0);
+    table.run(HOUR * 3);
+    assert_eq!(table.mesh(0).standing(liar), Standing::Muted);
+    table.says_object_refused(1, Object::Report(report(EVIL, NOW.millis() + 9)));
+    assert_eq!(table.level(EVIL), Level::Clear);
+}
+
+#[test]
+fn what_is_no_longer_listened_to_does_nothing_and_what_was_there_counts_when_it_is() {
+    let mut table = friends(3);
+    for friend in [1, 2, 3] {
+        table.says(friend, EVIL);
+    }
+    assert_eq!(table.state(EVIL), BLOCKED);
+    let publish = Consent {
+        publish: true,
+        consume: false,
+    };
+    table.share(0, publish);
+    table.tick();
+    assert_eq!(table.state(EVIL), CLEAR);
+    table.share(0, Consent::BOTH);
+    table.tick();
+    assert_eq!(table.state(EVIL), BLOCKED);
+}
+
+#[test]
+fn the_clock_is_put_right_and_what_was_primed_is() {
+    for (step, is_ahead) in [(SECOND, true), (HOUR * 24 * 100, true), (HOUR * 24, false)] {
+        let mut table = friends(3);
+        table.says(1, EVIL);
+        assert_eq!(table.state(EVIL), PRIMED);
+        let before = table.now;
+        table.now = match is_ahead {
+            true => table.now + step,
+            false => table.now - step,
+        };
+        table.handle(0, EngineInput::ClockStepped { before });
+        table.tick();
+        assert_eq!(table.state(EVIL), PRIMED, "{step:?} {is_ahead}");
+        (1..=3).for_each(|friend| table.kill(friend));
+        (0..4).for_each(|_| table.run(HOUR * 24));
+        assert_eq!(table.state(EVIL), CLEAR, "it ends: {step:?} {is_ahead}");
+    }
 }
 
 #[test]
