@@ -80,13 +80,13 @@ pub(crate) fn as_grid(outcome: &Outcome) -> String {
         let line = cells.entry(key).or_default();
         line.push(percent(row.blocked()));
     }
-    text += &format!("{:<34}{:<36}", "mesh", "policy");
+    text += &format!("{:<38}{:<36}", "mesh", "policy");
     for head in heads {
         text += &format!("{:>26}", head.name());
     }
     text += "\n";
     for key in lines {
-        text += &format!("{:<34}{:<36}", key.0, key.1);
+        text += &format!("{:<38}{:<36}", key.0, key.1);
         for cell in &cells[&key] {
             text += &format!("{cell:>26}");
         }
