@@ -39,6 +39,8 @@ const PASSED_AT_ONCE: usize = 5_000;
 const MOVED_MAX: usize = 1_024;
 /// Dropped records that are remembered until somebody asks: all that there can be, twice.
 const FORGOTTEN_MAX: usize = 2 * RECORDS_MAX;
+/// Issuers that are weighed, of those who are furthest, to find the ones with the least say.
+const WEIGHED_AT_ONCE: usize = 4_096;
 /// Contributors that are remembered of one address.
 const CONTRIBUTORS_MAX: usize = 256;
 
@@ -491,21 +493,30 @@ impl Trust {
     /// steps: how many issuers that were.
     fn make_room(&mut self, within: u8, now: Timestamp) -> usize {
         self.refresh();
-        let distance = |node: NodeId| {
-            let place = self.graph.index(node);
-            place.map_or(FAR, |place| self.view.distance(place))
-        };
         let issuers = self.graph.nodes().filter(|node| *node != self.me);
+        let issuers = issuers.filter(|node| self.graph.has_said(*node));
         let mut all: Vec<_> = issuers
-            .filter(|node| self.graph.has_said(*node))
-            .map(|node| (Reverse(distance(node)), node))
+            .map(|node| (Reverse(self.steps_to(node)), node))
             .collect();
-        all.sort_unstable();
         let count = (all.len() / 16).max(1).min(all.len());
         // Nobody takes the place of somebody nearer; vouchees of ours and what they say stay in any case.
         all.retain(|(distance, _)| distance.0 > within);
+        all.sort_unstable();
+        // Who is heard less goes first, and the further of two. Who is far is not heard at all, and to weigh all takes time.
+        all.truncate(WEIGHED_AT_ONCE.max(count));
+        let mut all: Vec<_> = all
+            .into_iter()
+            .map(|(distance, node)| {
+                let weight: Fixed = match distance.0 {
+                    FAR => Fixed::ZERO,
+                    _ => self.weights(node).iter().map(|(_, weight)| *weight).sum(),
+                };
+                (weight, distance, node)
+            })
+            .collect();
+        all.sort_unstable();
         all.truncate(count);
-        for (_, node) in &all {
+        for (_, _, node) in &all {
             let changed = self.graph.forget(*node, now);
             self.outdate_if_near(&changed);
         }
