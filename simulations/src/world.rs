@@ -21,7 +21,7 @@ use crate::host::Host;
 use crate::measures::{Measures, Visit};
 
 /// What is simulated.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Plan {
     pub(crate) hosts: u64,
     pub(crate) hours: u64,

@@ -134,6 +134,31 @@ impl Assessment {
         }
     }
 
+    /// What would follow from the same reports under other thresholds, had nothing been done so far. `alpha`, `w0`, `hops`
+    /// and `gate_quality` stay those under which it was made, and so does a sibling's word; all ways have to be counted, as
+    /// [`crate::Trust::assess`] does.
+    #[must_use]
+    pub fn level_under(
+        &self,
+        parameters: &Parameters,
+        branches: &BTreeMap<Branch, Fixed>,
+    ) -> Level {
+        let kappa = kappa(parameters, branches);
+        let shares = shares(&self.reporters, branches, kappa);
+        let evidence = shares.iter().map(|share| share.evidence).sum();
+        let strict = shares.iter().map(|share| share.strict).sum();
+        let sibling = match self.rule {
+            Some(Rule::Sibling(sibling)) => Some(sibling),
+            Some(Rule::Evidence | Rule::TwoPaths | Rule::Paths) | None => None,
+        };
+        let paths = |is_strict, _| match is_strict {
+            true => self.strict_paths,
+            false => self.paths,
+        };
+        let sums = (evidence, strict);
+        judge(parameters, kappa, sums, sibling, Level::Clear, paths).0
+    }
+
     /// For people: from 0 to 1, how many independent branches say so. Half for two that say as much as each other.
     #[must_use]
     pub fn confidence(&self) -> f64 {

@@ -1,6 +1,7 @@
 //! Who can have an address blocked, and who cannot.
 
 use lymph_protocol::family::Family;
+use lymph_trust::fixed::Fixed;
 use lymph_trust::policy::RECORDS_MAX;
 use lymph_trust::record::{Credit, Network};
 use lymph_trust::{Branch, Graph, Kin, Level, Parameters, Record, Rule, Trust, Voice};
@@ -16,6 +17,42 @@ fn of_eight_friends_the_first_primes_the_second_throttles_the_third_blocks() {
     let assessment = world.trust.assess(subject(1), world.now);
     assert_eq!(assessment.rule, Some(Rule::Paths));
     assert_eq!(assessment.strict_paths, 3);
+}
+
+#[test]
+fn the_same_reports_are_judged_by_other_thresholds() {
+    let mut world = World::with_friends(1..=8);
+    world.reports(1..=3, 1);
+    let assessment = world.trust.assess(subject(1), world.now);
+    let default = Parameters::default();
+    for (parameters, expected) in [
+        (default, Level::Block),
+        (
+            Parameters {
+                block_paths: 4,
+                ..default
+            },
+            Level::Throttle,
+        ),
+        (
+            Parameters {
+                block_at: Fixed::ratio(7, 2),
+                ..default
+            },
+            Level::Throttle,
+        ),
+        // What three of them say is less than one branch may.
+        (
+            Parameters {
+                kappa: Some(Fixed::ratio(4, 1)),
+                ..default
+            },
+            Level::Clear,
+        ),
+    ] {
+        let level = assessment.level_under(&parameters, world.trust.branches());
+        assert_eq!(level, expected, "{parameters:?}");
+    }
 }
 
 #[test]
