@@ -144,7 +144,12 @@ impl Assessment {
         branches: &BTreeMap<Branch, Fixed>,
     ) -> Level {
         let kappa = kappa(parameters, branches);
-        let shares = shares(&self.reporters, branches, kappa);
+        // Whoever had no say in a block has none under other thresholds.
+        let blocks = |branch| {
+            let had = |share: &Share| share.branch == branch && share.strict > Fixed::ZERO;
+            self.branches.iter().any(had)
+        };
+        let shares = shares(&self.reporters, branches, kappa, blocks);
         let evidence = shares.iter().map(|share| share.evidence).sum();
         let strict = shares.iter().map(|share| share.strict).sum();
         let sibling = match self.rule {
