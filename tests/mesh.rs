@@ -622,7 +622,7 @@ fn commands_answer_in_json_and_keys_are_for_nobody_else() {
             &trust["siblings"],
             &trust["must_be_fooled"]
         ),
-        (&json!(2), &json!(1), &Value::Null),
+        (&json!(1), &json!(1), &Value::Null),
         "{trust}"
     );
     one.refused(&["trust", "explain", "no body"], "no body");

@@ -95,6 +95,8 @@ pub(crate) type Weights = Arc<[(Branch, Fixed)]>;
 pub(crate) struct Ways {
     pub(crate) to: Vec<(NodeId, Weights)>,
     pub(crate) count: u32,
+    /// Whether none leads through a sibling.
+    pub(crate) is_strict: bool,
 }
 
 /// How many classes of weight there are: see [`rank_of`].

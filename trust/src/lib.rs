@@ -65,8 +65,8 @@
 //! | block | `E' >= 2.5 kappa` and 3 disjoint ways | three, and no crowd helps |
 //! | block | a sibling's own report | one of the operator's machines |
 //!
-//! `E'` leaves out strangers, who can be farmed, and families that a link or a page makes innocent visitors act out. A level
-//! that holds falls below half of what it took.
+//! `E'` and the ways to a block leave out strangers, who can be farmed, what others say through a sibling, and families that a
+//! link or a page makes innocent visitors act out. A level that holds falls below half of what it took.
 //!
 //! **Ways.** They share no node but ego and lead to reporters whose quality is at least a quarter. If fewer than three nodes,
 //! fooled and corrupt ones together, separate ego from all who lie about an address, no number of false nodes blocks it (Menger

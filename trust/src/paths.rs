@@ -10,8 +10,14 @@ use std::collections::VecDeque;
 use crate::graph::{Graph, Index};
 use crate::view::{Kin, View};
 
-/// The most ways to any of these that share nobody; stops at `most`.
-pub(crate) fn disjoint(graph: &Graph, view: &View, targets: &[Index], most: u32) -> u32 {
+/// The most ways to any of these that share nobody; stops at `most`. Those that count for a block lead through no sibling.
+pub(crate) fn disjoint(
+    graph: &Graph,
+    view: &View,
+    targets: &[Index],
+    is_strict: bool,
+    most: u32,
+) -> u32 {
     let between = view.between(graph, targets);
     let nodes = between.nodes.len();
     // Each vertex is two, with room for one way between them; then ego, the members together (also two), and the end.
@@ -31,11 +37,11 @@ pub(crate) fn disjoint(graph: &Graph, view: &View, targets: &[Index], most: u32)
     for root in view.roots() {
         if let Some(place) = between.find(root.index) {
             is_root[place] = true;
-            let from = match root.kin {
-                Kin::Member => members_out,
-                Kin::Sibling | Kin::Friend => ego,
-            };
-            flow.edge(from, into(place));
+            match root.kin {
+                Kin::Member => flow.edge(members_out, into(place)),
+                Kin::Sibling if is_strict => {}
+                Kin::Sibling | Kin::Friend => flow.edge(ego, into(place)),
+            }
         }
     }
     for (from, to, _) in &between.edges {

@@ -39,6 +39,8 @@ const PASSED_AT_ONCE: usize = 5_000;
 const MOVED_MAX: usize = 1_024;
 /// Dropped records that are remembered until somebody asks: all that there can be, twice.
 const FORGOTTEN_MAX: usize = 2 * RECORDS_MAX;
+/// Issuers that are weighed, of those who are furthest, to find the ones with the least say.
+const WEIGHED_AT_ONCE: usize = 4_096;
 /// Contributors that are remembered of one address.
 const CONTRIBUTORS_MAX: usize = 256;
 
@@ -153,9 +155,9 @@ impl Whose {
 /// How well a node is protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// Branches of its own: friends, siblings, members together.
+    /// Branches of its own that have a say in a block: friends, and members together.
     pub branches: usize,
-    /// Siblings among them.
+    /// Siblings, whose own word blocks alone.
     pub siblings: usize,
     /// Nodes whose word counts here.
     pub heard: usize,
@@ -178,6 +180,8 @@ pub struct Trust {
     view: View,
     stale: Stale,
     branches: BTreeMap<Branch, Fixed>,
+    /// Who is a branch but has no say in a block, other than by their own word.
+    siblings: BTreeSet<NodeId>,
     kappa: Fixed,
     weights: BTreeMap<NodeId, Weights>,
     /// A glance at them shares them.
@@ -222,6 +226,7 @@ impl Trust {
             view: View::default(),
             stale: Stale::All,
             branches: BTreeMap::new(),
+            siblings: BTreeSet::new(),
             kappa: Fixed::ZERO,
             weights: BTreeMap::new(),
             records: Arc::default(),
@@ -275,6 +280,7 @@ impl Trust {
             shown_at: BTreeSet::new(),
             view: self.view.clone(),
             branches: self.branches.clone(),
+            siblings: self.siblings.clone(),
             weights: BTreeMap::new(),
             records: Arc::clone(&self.records),
             forgotten: BTreeSet::new(),
@@ -493,21 +499,30 @@ impl Trust {
     /// steps: how many issuers that were.
     fn make_room(&mut self, within: u8, now: Timestamp) -> usize {
         self.refresh();
-        let distance = |node: NodeId| {
-            let place = self.graph.index(node);
-            place.map_or(FAR, |place| self.view.distance(place))
-        };
         let issuers = self.graph.nodes().filter(|node| *node != self.me);
+        let issuers = issuers.filter(|node| self.graph.has_said(*node));
         let mut all: Vec<_> = issuers
-            .filter(|node| self.graph.has_said(*node))
-            .map(|node| (Reverse(distance(node)), node))
+            .map(|node| (Reverse(self.steps_to(node)), node))
             .collect();
-        all.sort_unstable();
         let count = (all.len() / 16).max(1).min(all.len());
         // Nobody takes the place of somebody nearer; vouchees of ours and what they say stay in any case.
         all.retain(|(distance, _)| distance.0 > within);
+        all.sort_unstable();
+        // Who is heard less goes first, and the further of two. Who is far is not heard at all, and to weigh all takes time.
+        all.truncate(WEIGHED_AT_ONCE.max(count));
+        let mut all: Vec<_> = all
+            .into_iter()
+            .map(|(distance, node)| {
+                let weight: Fixed = match distance.0 {
+                    FAR => Fixed::ZERO,
+                    _ => self.weights(node).iter().map(|(_, weight)| *weight).sum(),
+                };
+                (weight, distance, node)
+            })
+            .collect();
+        all.sort_unstable();
         all.truncate(count);
-        for (_, node) in &all {
+        for (_, _, node) in &all {
             let changed = self.graph.forget(*node, now);
             self.outdate_if_near(&changed);
         }
@@ -603,6 +618,9 @@ impl Trust {
         };
         self.strangers = self.earned.iter().filter(is_stranger).copied().collect();
         self.branches.clear();
+        let siblings = self.view.roots().iter();
+        let siblings = siblings.filter(|root| root.kin == Kin::Sibling);
+        self.siblings = siblings.map(|root| root.id).collect();
         let mut members = 0;
         for root in self.view.roots() {
             match root.kin {
@@ -621,6 +639,15 @@ impl Trust {
             self.branches.insert(Branch::Strangers, Fixed::ONE);
         }
         self.kappa = verdict::kappa(&self.parameters, &self.branches);
+    }
+
+    /// Whether what is said through a branch has a say in a block.
+    fn is_blocking(&self, branch: Branch) -> bool {
+        match branch {
+            Branch::Of(root) => !self.siblings.contains(&root),
+            Branch::Members => true,
+            Branch::Strangers => false,
+        }
     }
 
     /// What each branch gives a node; looks at the graph anew first.
@@ -701,9 +728,7 @@ impl Trust {
         let roots = self.view.roots();
         let siblings = roots.iter().filter(|root| root.kin == Kin::Sibling).count();
         let branches = self.branches.keys();
-        let own = branches
-            .filter(|branch| **branch != Branch::Strangers)
-            .count();
+        let own = branches.filter(|branch| self.is_blocking(**branch)).count();
         let needed = self.parameters.block_paths;
         let places = self.graph.bound();
         let heard = (0..places).filter_map(|place| Index::try_from(place).ok());
@@ -1069,12 +1094,13 @@ impl Trust {
         for (node, heard_at) in back {
             let quality = self.quality(node, heard_at, now);
             let weights = self.weights(node);
-            let is_by_vouches = |(branch, _): &(Branch, Fixed)| *branch != Branch::Strangers;
-            if quality >= self.parameters.gate_quality && weights.iter().any(is_by_vouches) {
+            let is_blocking = |(branch, _): &(Branch, Fixed)| self.is_blocking(*branch);
+            if quality >= self.parameters.gate_quality && weights.iter().any(is_blocking) {
                 places.extend(self.graph.index(node));
             }
         }
-        paths::disjoint(&self.graph, &self.view, &places, REFUTING_BRANCHES) >= REFUTING_BRANCHES
+        paths::disjoint(&self.graph, &self.view, &places, true, REFUTING_BRANCHES)
+            >= REFUTING_BRANCHES
     }
 
     /// At which level an address is.
@@ -1156,13 +1182,18 @@ impl Trust {
             }
             reporters.push(reporter);
         }
-        let branches = verdict::shares(&reporters, &self.branches, self.kappa);
+        let branches = verdict::shares(&reporters, &self.branches, self.kappa, |branch| {
+            self.is_blocking(branch)
+        });
         let evidence: Fixed = branches.iter().map(|share| share.evidence).sum();
         let strict: Fixed = branches.iter().map(|share| share.strict).sum();
         let gate = self.parameters.gate_quality;
-        let is_end = |reporter: &Reporter| {
-            let is_by_vouches = |(branch, _): &(Branch, Fixed)| *branch != Branch::Strangers;
-            reporter.quality >= gate && reporter.weights.iter().any(is_by_vouches)
+        let is_end = |reporter: &Reporter, is_strict: bool| {
+            let counts = |(branch, _): &(Branch, Fixed)| match is_strict {
+                true => self.is_blocking(*branch),
+                false => *branch != Branch::Strangers,
+            };
+            reporter.quality >= gate && reporter.weights.iter().any(counts)
         };
         let sibling = reporters.iter().find(|reporter| {
             let vouchee = self.vouchees.get(&reporter.node);
@@ -1179,10 +1210,10 @@ impl Trust {
                     true => reporter.strict,
                     false => reporter.evidence,
                 };
-                worth > Fixed::ZERO && is_end(reporter)
+                worth > Fixed::ZERO && is_end(reporter, is_strict)
             });
             let ends: Vec<_> = ends.collect();
-            let count = self.ways(&ends, needed.min(most), &mut counted);
+            let count = self.ways(&ends, is_strict, needed.min(most), &mut counted);
             match is_strict {
                 true => strict_paths = count,
                 false => paths = count,
@@ -1207,7 +1238,7 @@ impl Trust {
             .iter()
             .filter(|reporter| match rule {
                 Some(Rule::Sibling(sibling)) => reporter.node == sibling,
-                Some(Rule::Paths) => reporter.strict > Fixed::ZERO && is_end(reporter),
+                Some(Rule::Paths) => reporter.strict > Fixed::ZERO && is_end(reporter, true),
                 Some(Rule::TwoPaths | Rule::Evidence) | None => {
                     reporter.evidence > Fixed::ZERO && !reporter.weights.is_empty()
                 }
@@ -1235,16 +1266,24 @@ impl Trust {
     }
 
     /// How many ways lead to these that share nobody, at most so many.
-    fn ways(&self, ends: &[&Reporter], most: u32, counted: &mut Option<Ways>) -> u32 {
+    fn ways(
+        &self,
+        ends: &[&Reporter],
+        is_strict: bool,
+        most: u32,
+        counted: &mut Option<Ways>,
+    ) -> u32 {
+        let counts = |branch: &Branch| !is_strict || self.is_blocking(*branch);
         let mut branches: BTreeSet<Branch> = BTreeSet::new();
         for reporter in ends {
-            branches.extend(reporter.weights.iter().map(|(branch, _)| *branch));
+            let all = reporter.weights.iter().map(|(branch, _)| *branch);
+            branches.extend(all.filter(counts));
         }
         // A way begins with a branch and enters no other.
         let bound = u32::try_from(branches.len()).unwrap_or(u32::MAX).min(most);
         let own = |reporter: &&&Reporter| {
             let branch = Branch::Of(reporter.node);
-            self.branches.contains_key(&branch)
+            self.branches.contains_key(&branch) && counts(&branch)
         };
         let direct = u32::try_from(ends.iter().filter(own).count()).unwrap_or(u32::MAX);
         if bound == 0 || direct >= most {
@@ -1256,6 +1295,7 @@ impl Trust {
         };
         if let Some(ways) = counted
             && ways.count >= most
+            && (ways.is_strict || !is_strict)
             && ways.to.iter().all(holds)
         {
             return most;
@@ -1267,13 +1307,14 @@ impl Trust {
         if bound < most && most <= self.parameters.block_paths.max(THROTTLE_PATHS) {
             return bound;
         }
-        let count = paths::disjoint(&self.graph, &self.view, &places, bound);
+        let count = paths::disjoint(&self.graph, &self.view, &places, is_strict, bound);
         *counted = Some(Ways {
             to: ends
                 .iter()
                 .map(|reporter| (reporter.node, Arc::clone(&reporter.weights)))
                 .collect(),
             count,
+            is_strict: is_strict || self.siblings.is_empty(),
         });
         count
     }

@@ -109,7 +109,7 @@ pub struct Assessment {
     pub kappa: Fixed,
     /// `E`: all branches together.
     pub evidence: Fixed,
-    /// What friends, siblings and members say of what nobody can be made to do.
+    /// `E'`: what friends and members say of what nobody can be made to do. What others say through a sibling does not block.
     pub strict: Fixed,
     /// Ways to the reporters that share nobody; counted up to what decides.
     pub paths: u32,
@@ -144,7 +144,12 @@ impl Assessment {
         branches: &BTreeMap<Branch, Fixed>,
     ) -> Level {
         let kappa = kappa(parameters, branches);
-        let shares = shares(&self.reporters, branches, kappa);
+        // Whoever had no say in a block has none under other thresholds.
+        let blocks = |branch| {
+            let had = |share: &Share| share.branch == branch && share.strict > Fixed::ZERO;
+            self.branches.iter().any(had)
+        };
+        let shares = shares(&self.reporters, branches, kappa, blocks);
         let evidence = shares.iter().map(|share| share.evidence).sum();
         let strict = shares.iter().map(|share| share.strict).sum();
         let sibling = match self.rule {
@@ -197,11 +202,12 @@ pub fn evidence(voice: &Voice, quality: Fixed, parameters: &Parameters, now: Tim
     quality.times(known).times(left)
 }
 
-/// What the branches say, capped each at what one can say.
+/// What the branches say, capped each at what one can say; what is strict only of those that have a say in a block.
 pub(crate) fn shares(
     reporters: &[Reporter],
     branches: &BTreeMap<Branch, Fixed>,
     kappa: Fixed,
+    blocks: impl Fn(Branch) -> bool,
 ) -> Vec<Share> {
     #[derive(Clone, Copy, Default)]
     struct Sum {
@@ -238,9 +244,9 @@ pub(crate) fn shares(
             branch: *branch,
             weight,
             evidence: sum.all.min(cap(weight, sum.best)),
-            strict: match branch {
-                Branch::Strangers => Fixed::ZERO,
-                Branch::Of(_) | Branch::Members => sum.strict.min(cap(weight, sum.strict_best)),
+            strict: match blocks(*branch) {
+                true => sum.strict.min(cap(weight, sum.strict_best)),
+                false => Fixed::ZERO,
             },
         }
     };

@@ -370,3 +370,28 @@ fn what_is_not_kept_is_forgotten_with_all_that_rests_on_it() {
     // They may say it again.
     assert_eq!(world.report(3, 1), Level::Block);
 }
+
+#[test]
+fn what_others_say_through_a_sibling_blocks_nobody() {
+    // Whom one's own machines vouch for: 11, 12 and 13, whoever they are.
+    let mut world = World::with_friends(4..=5);
+    for sibling in 1..=3 {
+        world.kin(sibling, Kin::Sibling, 10_000);
+        world.vouch(sibling, 10 + sibling);
+    }
+    let standing = world.trust.standing();
+    assert_eq!((standing.branches, standing.siblings), (2, 3));
+    assert_eq!(standing.must_be_fooled, None);
+    assert_eq!(world.reports(11..=13, 1), Level::Throttle);
+    assert_eq!(world.reports(4..=5, 1), Level::Throttle);
+    let assessment = world.trust.assess(subject(1), world.now);
+    assert_eq!((assessment.paths, assessment.strict_paths), (5, 2));
+    assert!(assessment.strict < assessment.evidence);
+    // Their own word does, and what is said through a friend as well.
+    assert_eq!(world.report(1, 2), Level::Block);
+    world.kin(6, Kin::Friend, 10_000);
+    world.vouch(6, 13);
+    world.settle();
+    assert_eq!(world.level(1), Level::Block);
+    assert_eq!(world.trust.standing().must_be_fooled, Some(3));
+}

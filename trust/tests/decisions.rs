@@ -256,6 +256,36 @@ fn nobody_takes_the_place_of_somebody_nearer() {
 }
 
 #[test]
+fn a_crowd_that_weighs_little_gives_way_to_who_weighs_more_further_away() {
+    let mut world = cramped(1_000, 40);
+    world.kin(1, Kin::Friend, 10_000);
+    world.kin(2, Kin::Friend, 10_000);
+    for (issuer, about) in [(1, 11), (11, 12), (12, 13), (13, 14)] {
+        world.vouch(issuer, about);
+    }
+    // 20 was fooled by a crowd, and is hardly believed itself.
+    let seq = world.next_seq();
+    world
+        .trust
+        .hear_vouch(&statement(2, 20, 100, seq), world.now);
+    for sybil in 100..117 {
+        world.vouch(20, sybil);
+        world.vouch(sybil, sybil + 100);
+    }
+    for about in 0..10 {
+        world.vouch(1, 300 + about);
+    }
+    for honest in [11, 12, 13] {
+        assert_eq!(
+            world.trust.graph().vouches_of(node(honest)).count(),
+            1,
+            "{honest}"
+        );
+    }
+    assert!(world.trust.graph().statements() <= 40);
+}
+
+#[test]
 fn who_found_no_place_in_a_full_graph_is_heard_or_muted_when_there_is_one() {
     let mut world = cramped(3, 100);
     world.vouch(8, 9);

@@ -225,6 +225,34 @@ proptest! {
         }
     }
 
+    /// A newer word is no report more where it takes the place of an older one of its author, family and class: it may weigh
+    /// less, and then all is as if the older one had never been.
+    #[test]
+    fn a_newer_word_takes_the_place_of_an_older_one(plan in plan(60), which in any::<prop::sample::Index>(), age in 0..24_u32) {
+        prop_assume!(!plan.reports.is_empty());
+        let old = plan.reports[which.index(plan.reports.len())];
+        let newer = lymph_trust::Voice {
+            heard_at: START,
+            said_at: START - HOUR * age,
+            expires: START + HOUR * old.ttl_hours,
+            ..old.voice(old.by, 1_000_000)
+        };
+        let kind = |report: &Heard| {
+            let is_rule_known = report.is_rule_known && !report.is_spoofable;
+            (report.by, report.about, report.family, report.is_spoofable, is_rule_known)
+        };
+        let others = plan.reports.iter().filter(|report| kind(report) != kind(&old));
+        let never = Plan { reports: others.copied().collect(), ..plan.clone() };
+        let (mut world, mut never) = (plan.build(), never.build());
+        world.hear(old.about, newer);
+        never.hear(old.about, newer);
+        let is = world.trust.assess(subject(old.about), START);
+        let expected = never.trust.assess(subject(old.about), START);
+        prop_assert_eq!((is.evidence, is.strict), (expected.evidence, expected.strict));
+        prop_assert_eq!((is.paths, is.strict_paths), (expected.paths, expected.strict_paths));
+        prop_assert_eq!(world.level(old.about), is.level);
+    }
+
     // 7.
     #[test]
     fn another_nodes_vouch_takes_from_nobody_while_trust_is_left(plan in plan(100), issuer in 1..=100_u32, about in 1..=100_u32) {
@@ -545,6 +573,27 @@ proptest! {
             }
             last = level;
         }
+    }
+
+    /// A level is what a full look says, wherever the clock is set to, and ends.
+    #[test]
+    fn levels_are_right_after_every_step_of_the_clock(plan in plan(40), steps in prop::collection::vec((any::<bool>(), 0..5_usize, 0..100_u64), 1..6)) {
+        let mut world = plan.build();
+        for (is_ahead, size, wait) in steps {
+            let step = [Duration::from_secs(1), HOUR / 10, 3 * HOUR, 5 * DAY, 10_000 * DAY][size];
+            let before = world.now;
+            world.now = if is_ahead { before + step } else { before - step };
+            world.trust.clock_stepped(before, world.now);
+            world.settle();
+            for about in 0..3 {
+                let is = world.trust.assess(subject(about), world.now);
+                prop_assert_eq!(world.level(about), is.level);
+            }
+            world.wait(Duration::from_secs(60 * wait));
+        }
+        world.wait(9 * DAY);
+        prop_assert_eq!(world.trust.reports(), 0);
+        prop_assert_eq!(world.trust.levels().count(), 0);
     }
 
     // 16.

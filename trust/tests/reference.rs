@@ -52,6 +52,14 @@ impl<'a> Reference<'a> {
         self.shares.get(&who).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether a branch has a say in a block.
+    fn is_blocking(&self, branch: Branch) -> bool {
+        let is_sibling = |(who, kin, _): &(u32, Kin, f64)| {
+            *kin == Kin::Sibling && branch == Branch::Of(node(*who))
+        };
+        branch != Branch::Strangers && !self.kin.iter().any(is_sibling)
+    }
+
     fn branch_of(&self, who: u32) -> Option<Branch> {
         let kin = self.kin.iter().find(|(node, _, _)| *node == who);
         kin.map(|(who, kin, _)| match kin {
@@ -209,7 +217,7 @@ impl<'a> Reference<'a> {
                     sum[0] += weight * evidence;
                     sum[1] = sum[1].max(quality);
                 }
-                if strict > 0.0 && branch != Branch::Strangers {
+                if strict > 0.0 && self.is_blocking(branch) {
                     sum[2] += weight * strict;
                     sum[3] = sum[3].max(quality);
                 }
@@ -228,15 +236,21 @@ impl<'a> Reference<'a> {
         let reporters = self.reporters(about).into_iter();
         let counts = reporters.filter(|(by, (evidence, strict, quality))| {
             let worth = if is_strict { strict } else { evidence };
-            *worth > 1e-12 && *quality >= 0.25 && !self.weights(*by).is_empty()
+            *worth > 1e-12
+                && *quality >= 0.25
+                && self
+                    .weights(*by)
+                    .keys()
+                    .any(|branch| !is_strict || self.is_blocking(*branch))
         });
         counts.map(|(by, _)| by).collect()
     }
 
     /// The most ways of at most so many vouches, ego's included, that share nobody: all ways, and all choices of them.
-    fn ways(&self, ends: &[u32], longest: u32) -> u32 {
+    fn ways(&self, ends: &[u32], is_strict: bool, longest: u32) -> u32 {
         let mut found = Vec::new();
-        for (root, kin, _) in &self.kin {
+        let roots = self.kin.iter();
+        for (root, kin, _) in roots.filter(|(_, kin, _)| !is_strict || *kin != Kin::Sibling) {
             let members = u64::from(*kin == Kin::Member) << 63;
             self.extend(*root, 1 << root | members, ends, longest - 1, &mut found);
         }
@@ -366,8 +380,8 @@ proptest! {
             let assessment = world.trust.assess(subject(about), START);
             for (is_strict, counted) in [(false, assessment.paths), (true, assessment.strict_paths)] {
                 let ends = reference.ends(about, is_strict);
-                prop_assert!(reference.ways(&ends, HOPS + 1) <= counted);
-                prop_assert!(counted <= reference.ways(&ends, 12));
+                prop_assert!(reference.ways(&ends, is_strict, HOPS + 1) <= counted);
+                prop_assert!(counted <= reference.ways(&ends, is_strict, 12));
             }
         }
     }
@@ -379,8 +393,8 @@ proptest! {
         let mut world = plan.build();
         for about in 0..3 {
             let assessment = world.trust.assess(subject(about), START);
-            prop_assert_eq!(assessment.paths, reference.ways(&reference.ends(about, false), HOPS + 1));
-            prop_assert_eq!(assessment.strict_paths, reference.ways(&reference.ends(about, true), HOPS + 1));
+            prop_assert_eq!(assessment.paths, reference.ways(&reference.ends(about, false), false, HOPS + 1));
+            prop_assert_eq!(assessment.strict_paths, reference.ways(&reference.ends(about, true), true, HOPS + 1));
         }
     }
 }

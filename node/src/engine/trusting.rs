@@ -298,6 +298,10 @@ impl Engine {
             .held_out
             .retain(|day, _| today.saturating_sub(*day) < HELD_OUT_DAYS);
         let changes = trusting.trust.tick(now);
+        let forgotten = trusting.trust.take_forgotten().into_iter();
+        actions.extend(
+            forgotten.map(|node| Action::Remove(super::record::RecordKey::Experience(node))),
+        );
         if trusting.trust.version() != trusting.reached && trusting.reach_at <= now {
             trusting.reached = trusting.trust.version();
             trusting.reach_at = now + REACH_EVERY;
@@ -383,7 +387,7 @@ impl Engine {
         let Some(trusting) = &mut self.trusting else {
             return;
         };
-        //F trusting.trust.clock_stepped(before, now);
+        trusting.trust.clock_stepped(before, now);
         trusting.reach_at = now;
         trusting.settle_at = trusting.settle_at.map(|at| match at {
             Timestamp::MAX => at,
@@ -406,7 +410,7 @@ impl Engine {
             mesh.public().consume || mesh.circles().any(|(_, circle)| circle.consent.consume);
         if !is_heard {
             let is_sibling = |voice: &Voice| mesh.standing(voice.by) == Standing::Sibling;
-            //F trusting.trust.keep_voices(is_sibling);
+            trusting.trust.keep_voices(is_sibling);
             trusting.is_belief_changed = true;
         }
     }

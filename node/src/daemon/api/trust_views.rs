@@ -300,7 +300,7 @@ impl StandingView {
         let (mesh, trust) = (engine.mesh()?, engine.trust()?);
         let mut glance = trust.glance(None);
         let standing = glance.standing();
-        let friends = standing.branches.saturating_sub(standing.siblings);
+        let friends = standing.branches;
         let is_heard =
             mesh.public().consume || mesh.circles().any(|(_, circle)| circle.consent.consume);
         let heard = match standing.heard {
