@@ -104,7 +104,7 @@ impl Gate {
         remote: &Multiaddr,
     ) -> Result<(), Denied> {
         self.pending.remove(&connection);
-        if self.is_sent_away(peer, Instant::now()) {
+        if self.is_sent_away(peer, tokio::time::Instant::now()) {
             return Err(Denied::SentAway);
         }
         let Some(place) = place(remote) else {
@@ -168,7 +168,7 @@ impl NetworkBehaviour for Gate {
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        if self.is_sent_away(&peer, Instant::now()) {
+        if self.is_sent_away(&peer, tokio::time::Instant::now()) {
             return Err(ConnectionDenied::new(Denied::SentAway));
         }
         Ok(dummy::ConnectionHandler)
@@ -237,7 +237,7 @@ mod tests {
         let id = ConnectionId::new_unchecked;
         let (peer, other) = (PeerId::random(), PeerId::random());
         let mut gate = Gate::default();
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         assert!(gate.send_away(peer, now) && !gate.send_away(peer, now));
         assert_eq!(gate.enter(id(1), &peer, &here), Err(Denied::SentAway));
         assert_eq!(gate.enter(id(2), &other, &here), Ok(()));

@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn they_wait_in_their_order_and_longer_and_longer() {
-        let mut now = Instant::now();
+        let mut now = tokio::time::Instant::now();
         let mut unsent = Unsent::default();
         assert!(!unsent.is_busy(now));
         for n in 0..3 {
