@@ -123,6 +123,16 @@ const OF_ROOM: u64 = 32;
 const EACH_MIN: usize = 64;
 
 type Key = (Timestamp, Subject, NodeId, Family, Class);
+/// The same among those of one author.
+type Own = (Timestamp, Subject, Family, Class);
+
+fn own((expires, subject, _, family, class): Key) -> Own {
+    (expires, subject, family, class)
+}
+
+fn whole(by: NodeId, (expires, subject, family, class): Own) -> Key {
+    (expires, subject, by, family, class)
+}
 
 /// How good evidence is, the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -149,7 +159,7 @@ pub(crate) struct Ledger {
     /// The voices, by how much their authors weighed when we heard them.
     ranks: [BTreeSet<Key>; RANKS],
     /// The same, by author.
-    authors: BTreeMap<NodeId, BTreeSet<Key>>,
+    authors: BTreeMap<NodeId, BTreeSet<Own>>,
     max: usize,
     each_min: usize,
     voices_max: usize,
@@ -277,7 +287,7 @@ impl Ledger {
         let mut dropped = None;
         if let Some(own) = self.authors.get(&voice.by)
             && own.len() >= self.share(weight)
-            && let Some(least) = own.first().copied()
+            && let Some(least) = own.first().map(|own| whole(voice.by, *own))
         {
             self.forget(least);
             dropped = Some(least.1);
@@ -300,15 +310,16 @@ impl Ledger {
 
     fn put(&mut self, rank: usize, key: Key) {
         self.ranks[rank].insert(key);
-        self.authors.entry(key.2).or_default().insert(key);
+        self.authors.entry(key.2).or_default().insert(own(key));
     }
 
     /// Somebody is believed no longer: what they said is the first to give way.
     pub(crate) fn demote(&mut self, author: NodeId) {
         let [least, others @ ..] = &mut self.ranks;
-        for key in self.authors.get(&author).into_iter().flatten() {
-            if others.iter_mut().rev().any(|rank| rank.remove(key)) {
-                least.insert(*key);
+        for own in self.authors.get(&author).into_iter().flatten() {
+            let key = whole(author, *own);
+            if others.iter_mut().rev().any(|rank| rank.remove(&key)) {
+                least.insert(key);
             }
         }
     }
@@ -341,9 +352,9 @@ impl Ledger {
     }
 
     fn remove(&mut self, key: &Key) {
-        if let Some(own) = self.authors.get_mut(&key.2) {
-            own.remove(key);
-            if own.is_empty() {
+        if let Some(all) = self.authors.get_mut(&key.2) {
+            all.remove(&own(*key));
+            if all.is_empty() {
                 self.authors.remove(&key.2);
             }
         }
@@ -384,7 +395,8 @@ impl Ledger {
 
     /// Forget all voices but these: about whom they were.
     pub(crate) fn keep(&mut self, keep: impl Fn(&Voice) -> bool) -> BTreeSet<Subject> {
-        let keys = self.authors.values().flatten().copied();
+        let keys = self.authors.iter();
+        let keys = keys.flat_map(|(by, own)| own.iter().map(|own| whole(*by, *own)));
         let is_kept = |(_, subject, by, family, class): &Key| {
             let about = self.subjects.get(subject);
             about.is_some_and(|about| {
