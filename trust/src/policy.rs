@@ -86,8 +86,6 @@ pub const STRANGER_RIGHT: u64 = 8;
 /// One address in so many is not acted upon for what others say: what happens there measures what the mesh is worth.
 pub const HOLDOUT: u32 = 20;
 
-/// Capacities are divided by this for an address that others speak of: of six tries two are left.
-pub const PRIME_DIVISOR: u32 = 4;
 /// A primed bucket still takes this many events: somebody who mistypes once is nobody's attacker.
 pub const PRIME_EVENTS_MIN: u32 = 2;
 /// New connections a minute of an address that is slowed down: enough for a detector to see what it does.

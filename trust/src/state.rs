@@ -20,7 +20,7 @@ use crate::policy::{
     CONFIRM_WITHIN, NODES_MAX, Parameters, RECORDS_MAX, REFUTING_BRANCHES, STRANGER_CREDITS_MAX,
     STRANGERS_CREDITED, THROTTLE_PATHS,
 };
-use crate::record::{Counts, Network, Record, day_of};
+use crate::record::{Counts, Record, day_of};
 use crate::verdict::{self, Assessment, Level, Reporter, Rule};
 use crate::view::{Branch, FAR, Kin, Root, View};
 use crate::{paths, walk};
@@ -1494,12 +1494,6 @@ impl Trust {
         .into_iter()
         .flatten()
         .min()
-    }
-
-    /// The /16 or /32 of an address, as credits are counted.
-    #[must_use]
-    pub fn network(subject: Subject) -> Network {
-        Network::near(subject).wide()
     }
 }
 

@@ -286,7 +286,7 @@ impl Mesh {
         effects.push(Effect::Heard(Heard::SiblingsChanged));
     }
 
-    /// Whether what we say goes to a node directly: it is a sibling, or we vouch for each other, both for now.
+    /// Whether what we say goes to a node directly: it is a sibling, or each of us vouches for the other and neither vouch has ended.
     fn is_mutual(&self, node: NodeId, now: Timestamp) -> bool {
         let Some(known) = self.known.get(&node) else {
             return false;
